@@ -1,0 +1,84 @@
+"""What every resolver is handed, and the loaders that batch an operation's reads.
+
+A loader is two facts: how to fetch distinct keys in one go, and which key a row answers. Order, gaps and duplicates
+are solved here, once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from aiodataloader import DataLoader
+
+from core import operation
+from core.principals import Principal
+
+if TYPE_CHECKING:
+    from datasources import Sources
+
+K = TypeVar("K")
+R = TypeVar("R")
+L = TypeVar("L", bound="Loader[Any, Any]")
+
+
+class Context:
+    """`principal` is who asks; `sources` are the backends. Loaders live as long as the running operation, which on
+    a WebSocket is one operation or one event, though the connection keeps its context."""
+
+    def __init__(self, sources: Sources, principal: Principal) -> None:
+        self.sources = sources
+        self.principal = principal
+
+    def loader(self, cls: type[L]) -> L:
+        """This operation's loader of that class, made on first use."""
+        loaders = operation.current().loaders
+        loader = loaders.get(cls)
+        if loader is None:
+            loader = loaders[cls] = cls(self)
+        return cast("L", loader)
+
+
+class Loader(DataLoader[K, R], Generic[K, R]):
+    """Base of `OneByKey` and `ManyByKey`. Keys are never None."""
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__()
+        self.ctx = ctx
+        self.sources = ctx.sources
+
+
+class OneByKey(Loader[K, R | None], Generic[K, R]):
+    """Each key has one row, or None."""
+
+    @abstractmethod
+    async def fetch(self, keys: list[K]) -> Sequence[R]:
+        """Rows for these distinct keys, in any order, absent ones left out."""
+
+    @abstractmethod
+    def key(self, row: R) -> K:
+        """The key that a row answers."""
+
+    async def batch_load_fn(self, keys: list[K]) -> list[R | None]:
+        rows = {self.key(row): row for row in await self.fetch(list(dict.fromkeys(keys)))}
+        return [rows.get(key) for key in keys]
+
+
+class ManyByKey(Loader[K, list[R]], Generic[K, R]):
+    """Each key has a list of rows, in the order in which `fetch` gave them."""
+
+    @abstractmethod
+    async def fetch(self, keys: list[K]) -> Sequence[R]:
+        """Rows for these distinct keys, grouped or not."""
+
+    @abstractmethod
+    def key(self, row: R) -> K:
+        """The key that a row answers."""
+
+    async def batch_load_fn(self, keys: list[K]) -> list[list[R]]:
+        rows: dict[K, list[R]] = {key: [] for key in keys}
+        for row in await self.fetch(list(rows)):
+            if (key := self.key(row)) in rows:
+                rows[key].append(row)
+        return [rows[key] for key in keys]

@@ -1,0 +1,46 @@
+"""Inputs that several domains share."""
+
+from __future__ import annotations
+
+import strawberry
+
+from core.address import Address
+from core.errors import BadUserInput
+
+
+@strawberry.input(description="A postal address.")
+class AddressInput:
+    name: str | None = strawberry.UNSET
+    street: str
+    city: str
+    postal_code: str | None = strawberry.UNSET
+    country: str = strawberry.field(description="ISO 3166-1 alpha-2, such as AL.")
+    latitude: float | None = strawberry.UNSET
+    longitude: float | None = strawberry.UNSET
+
+    def to_address(self) -> Address:
+        """Raises BadUserInput for a country that is no code, or half a pair of coordinates."""
+        country = self.country.strip().upper()
+        if not (len(country) == 2 and country.isascii() and country.isalpha()):
+            raise BadUserInput("`country` is a code of two letters, such as AL")
+        latitude = self.latitude if isinstance(self.latitude, float) else None
+        longitude = self.longitude if isinstance(self.longitude, float) else None
+        if (latitude is None) != (longitude is None):
+            raise BadUserInput("`latitude` and `longitude` come together")
+        if latitude is not None and longitude is not None and not (abs(latitude) <= 90 and abs(longitude) <= 180):
+            raise BadUserInput("`latitude` and `longitude` are degrees")
+        return Address(
+            name=self.name or None,
+            street=self.street,
+            city=self.city,
+            postal_code=self.postal_code or None,
+            country=country,
+            latitude=latitude,
+            longitude=longitude,
+        )
+
+
+@strawberry.input(description="So many of one product variant.")
+class LineItemInput:
+    variant_id: strawberry.ID
+    quantity: int = 1

@@ -1,0 +1,52 @@
+"""Types that several domains share: money, places, and the scalars' Python sides."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition, scalar
+
+CurrencyCode = NewType("CurrencyCode", str)
+Scope = NewType("Scope", str)
+
+SCALARS: dict[object, ScalarDefinition] = {
+    CurrencyCode: scalar(
+        name="CurrencyCode", description="ISO 4217 code.", serialize=str, parse_value=lambda value: _currency(value)
+    ),
+    Scope: scalar(
+        name="Scope",
+        description="A permission such as `commerce:read`.",
+        serialize=str,
+        parse_value=str,
+    ),
+}
+
+
+def _currency(value: object) -> str:
+    if not (isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha()):
+        raise ValueError("a currency is a code of three letters, such as EUR")
+    return value.upper()
+
+
+@strawberry.type(description="An amount in major units (12.50 is twelve and a half) with its currency.")
+class Money:
+    amount: Decimal
+    currency: CurrencyCode
+
+
+@strawberry.type(description="A point on the globe, in degrees (WGS 84).")
+class GeoPoint:
+    latitude: float
+    longitude: float
+
+
+@strawberry.type(description="A postal address, with its coordinates where they are known.")
+class Place:
+    name: str | None
+    street: str | None
+    city: str | None
+    postal_code: str | None
+    country: str | None = strawberry.field(description="ISO 3166-1 alpha-2.")
+    location: GeoPoint | None
