@@ -40,6 +40,8 @@ class Operation:
     may_retry: bool = True
     """False where somebody above retries already, as Temporal does for activities."""
     calls: list[UpstreamCall] = field(default_factory=list)
+    cache_hits: int = 0
+    """Rows that were asked for again and needed no call."""
     loaders: dict[type, Any] = field(default_factory=dict)
     """The resolvers' loaders by class: they batch and remember within one operation, never beyond it."""
 

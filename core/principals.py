@@ -21,8 +21,8 @@ class BackendScope:
 
     medusa_sales_channel_ids: tuple[str, ...] = ()
     medusa_region_id: str | None = None
-    erp_company: str | None = None
-    erp_warehouse: str | None = None
+    erp_companies: tuple[str, ...] = ()
+    erp_warehouses: tuple[str, ...] = ()
     strapi_customer_ids: tuple[str, ...] = ()
     payload_tenant: str | None = None
 

@@ -6,28 +6,20 @@ addresses, the others answered by engines and simulators that the gateway keeps 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
-
-from pydantic import HttpUrl, SecretStr
-
-from core.backends import BackendMode, BackendName
-from core.settings import Settings
-from datasources._embedded import Endpoints, Needs, children, read_endpoints
-from datasources.erpnext import Erpnext
-from datasources.fleetbase import Fleetbase
-from datasources.medusa import Medusa
-from datasources.mongo import Mongo
-from datasources.sendgrid import Sendgrid
-from datasources.stripe import Stripe
-from datasources.temporal import Temporal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datasources._breaker import CircuitState
+    from core.backends import BackendMode, BackendName
+    from datasources.erpnext import Erpnext
+    from datasources.fleetbase import Fleetbase
+    from datasources.medusa import Medusa
+    from datasources.mongo import Mongo
+    from datasources.sendgrid import Sendgrid
+    from datasources.stripe import Stripe
+    from datasources.temporal import Temporal
 
 
 @dataclass(frozen=True)

@@ -359,15 +359,13 @@ class Mongo:
         """Of these `ids`, `client_ids` (None: all), `role`, `status`, `search` in name or e-mail address."""
         return await self._count("users", _user_filter(**filter))
 
-    async def families(
-        self, *, limit: int, after: Keyset | None = None, ids: Sequence[str] | None = None,
-        client_ids: Sequence[str] | None = None,
-    ) -> list[FamilyRecord]:  # fmt: skip
-        conditions = _filter(_id=_among(ids), clientId=_among(client_ids))
-        return await self._page("families", FamilyRecord, conditions, limit, after)
+    async def families(self, *, limit: int, after: Keyset | None = None, **filter: Any) -> list[FamilyRecord]:
+        """`filter` as for `count_families`."""
+        return await self._page("families", FamilyRecord, _family_filter(**filter), limit, after)
 
-    async def count_families(self, *, ids: Sequence[str] | None = None, client_ids: Sequence[str] | None = None) -> int:
-        return await self._count("families", _filter(_id=_among(ids), clientId=_among(client_ids)))
+    async def count_families(self, **filter: Any) -> int:
+        """Of these `client_ids` (None: all), with this `member_id`."""
+        return await self._count("families", _family_filter(**filter))
 
     # -- whose is what -----------------------------------------------------------------------------------------
 
@@ -622,3 +620,10 @@ def _user_filter(
         status=status.value if status else None,
     )
     return conditions | _containing(search, "name", "email")
+
+
+def _family_filter(*, client_ids: Sequence[str] | None = None, member_id: str | None = None) -> Document:
+    conditions = _filter(clientId=_among(client_ids))
+    if member_id is not None:
+        conditions["memberIds"] = {"$in": _object_ids([member_id])}
+    return conditions

@@ -7,6 +7,7 @@ are solved here, once.
 from __future__ import annotations
 
 from abc import abstractmethod
+from asyncio import Future
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -25,11 +26,26 @@ L = TypeVar("L", bound="Loader[Any, Any]")
 
 class Context:
     """`principal` is who asks; `sources` are the backends. Loaders live as long as the running operation, which on
-    a WebSocket is one operation or one event, though the connection keeps its context."""
+    a WebSocket is one operation or one event, though the connection keeps its context.
 
-    def __init__(self, sources: Sources, principal: Principal) -> None:
+    `request_id` and `timeout_s` are what the caller asked for, if they did; `is_traced`: they want to see the calls
+    that were made, and may.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        principal: Principal,
+        *,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+        is_traced: bool = False,
+    ) -> None:
         self.sources = sources
         self.principal = principal
+        self.request_id = request_id
+        self.timeout_s = timeout_s
+        self.is_traced = is_traced
 
     def loader(self, cls: type[L]) -> L:
         """This operation's loader of that class, made on first use."""
@@ -47,6 +63,12 @@ class Loader(DataLoader[K, R], Generic[K, R]):
         super().__init__()
         self.ctx = ctx
         self.sources = ctx.sources
+        self._operation = operation.current()
+
+    def load(self, key: K) -> Future[R]:
+        if key in self._cache:
+            self._operation.cache_hits += 1
+        return super().load(key)
 
 
 class OneByKey(Loader[K, R | None], Generic[K, R]):

@@ -1,0 +1,1 @@
+"""How an operation is admitted and executed. Knows GraphQL and Strawberry, and no domain."""

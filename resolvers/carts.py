@@ -1,0 +1,173 @@
+"""Carts: whose they are, for whom they are made, and what may be put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.address import Address
+from core.backends import BackendName
+from core.errors import BadUserInput, Conflict, Forbidden, NotFound
+from core.principals import Principal, PrincipalKind
+from datasources.medusa import CartRecord, NewCart, NewItem
+from datasources.mongo import OwnershipRecord, UserRecord
+from resolvers.clients import ClientById
+from resolvers.context import Context
+from resolvers.products import VisibleProductById, channels_of
+from resolvers.users import user_to_act_for
+
+MAX_QUANTITY = 1_000_000
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Who sells and where: the client, and its part of the shop. A service may sell for nobody in particular."""
+
+    client_id: str | None
+    channel_id: str | None
+    region_id: str | None = None
+
+
+@dataclass(frozen=True)
+class CartWanted:
+    """What a new cart is to be."""
+
+    items: Sequence[NewItem] = ()
+    user_id: str | None = None
+    email: str | None = None
+    region_id: str | None = None
+    currency: str | None = None
+    address: Address | None = None
+
+
+async def cart(ctx: Context, id: str) -> CartRecord | None:
+    """None for one that is not there, or not theirs."""
+    found = await owned_cart(ctx, id)
+    return found[0] if found else None
+
+
+async def owned_cart(ctx: Context, id: str) -> tuple[CartRecord, OwnershipRecord | None] | None:
+    """A cart with whose it is; None for one that is not there, or not theirs."""
+    owner = await ctx.sources.mongo.owner(BackendName.MEDUSA, id)
+    if not _owns(ctx.principal, owner):
+        return None
+    found = await ctx.sources.medusa.cart(id)
+    channels = channels_of(ctx.principal)
+    if found is None or (channels is not None and found.sales_channel_id not in channels):
+        return None
+    return found, owner
+
+
+async def create_cart(ctx: Context, wanted: CartWanted) -> CartRecord:
+    """Make a cart for the caller, or for the user they name.
+
+    Raises NotFound for a user or variant that is not theirs to use, BadUserInput for an e-mail that is not the user's,
+    and for a currency or country that nothing is sold in.
+    """
+    user = await user_to_act_for(ctx, wanted.user_id)
+    email = email_for(user, wanted.email)
+    seller = await _seller(ctx, user)
+    await check_items(ctx, wanted.items)
+    # A region or currency that the caller names wins over the client's usual region.
+    usual = seller.region_id if wanted.currency is None else None
+    made = await ctx.sources.medusa.create_cart(
+        NewCart(
+            items=wanted.items,
+            email=email,
+            sales_channel_id=seller.channel_id,
+            region_id=wanted.region_id or usual,
+            currency=wanted.currency,
+            address=wanted.address,
+        )
+    )
+    await ctx.sources.mongo.record_ownership(
+        BackendName.MEDUSA, made.id, seller.client_id, user.id if user else None
+    )
+    await keep_customer(ctx, user, made.customer_id)
+    return made
+
+
+async def add_cart_item(ctx: Context, cart_id: str, variant_id: str, quantity: int) -> CartRecord:
+    """Raises NotFound for a cart or variant that is not theirs to use, Conflict for a cart that is ordered already."""
+    await check_items(ctx, [NewItem(variant_id, quantity)])
+    found = await cart(ctx, cart_id)
+    if found is None:
+        raise NotFound("there is no such cart")
+    if found.completed_at is not None:
+        raise Conflict("this cart has become an order")
+    return await ctx.sources.medusa.add_cart_item(cart_id, variant_id, quantity)
+
+
+async def check_items(ctx: Context, items: Sequence[NewItem]) -> None:
+    """Raises BadUserInput for a quantity out of range, NotFound for a variant that is not sold to this caller.
+
+    Medusa sells any published variant through any sales channel, so that the channel is looked at here.
+    """
+    for item in items:
+        if not 1 <= item.quantity <= MAX_QUANTITY:
+            raise BadUserInput(f"`quantity` is between 1 and {MAX_QUANTITY}, not {item.quantity}")
+    wanted = list(dict.fromkeys(item.variant_id for item in items))
+    variants = await ctx.sources.medusa.variants(ids=wanted)
+    product_of = {variant.id: variant.product_id for variant in variants if variant.product_id}
+    products = await ctx.loader(VisibleProductById).load_many(list(product_of.values()))
+    sold = {product.id for product in products if product is not None}
+    for variant_id in wanted:
+        if product_of.get(variant_id) not in sold:
+            raise NotFound(f"there is no variant {variant_id}")
+
+
+def email_for(user: UserRecord | None, email: str | None) -> str | None:
+    """A user's cart carries their own address, because Medusa finds guests by it.
+
+    Raises BadUserInput for another one, or for something that is no address.
+    """
+    if email is not None and not _looks_like_email(email):
+        raise BadUserInput("`email` is no e-mail address")
+    if user is None:
+        return email
+    if email is not None and email.lower() != user.email.lower():
+        raise BadUserInput("`email` is not that of the user; leave it out")
+    return user.email
+
+
+async def keep_customer(ctx: Context, user: UserRecord | None, customer_id: str | None) -> None:
+    """Remember the customer that Medusa made for a user, so that its orders are theirs."""
+    if user is not None and customer_id is not None and customer_id not in user.medusa_customer_ids:
+        await ctx.sources.mongo.add_medusa_customer_id(user.id, customer_id)
+
+
+def _owns(principal: Principal, owner: OwnershipRecord | None) -> bool:
+    if principal.is_service:
+        return True
+    if owner is None:
+        return False
+    if principal.kind is PrincipalKind.PLATFORM:
+        return owner.client_id in principal.client_ids
+    if principal.is_customer and owner.user_id != principal.user_id:
+        return False
+    return owner.client_id is not None and owner.client_id == principal.client_id
+
+
+async def _seller(ctx: Context, user: UserRecord | None) -> Seller:
+    """Raises Forbidden when the client sells nowhere, BadUserInput when nobody says which client it is."""
+    principal = ctx.principal
+    client_id = principal.client_id or (user.client_id if user else None)
+    if client_id is None:
+        if not principal.is_service:
+            raise BadUserInput("`userId` is needed: it says for which client this is")
+        return Seller(None, await _default_channel(ctx))
+    client = await ctx.loader(ClientById).load(client_id)
+    scope = client.backend_scope if client else None
+    if scope is None or not scope.medusa_sales_channel_ids:
+        raise Forbidden("this client has no sales channel")
+    return Seller(client_id, scope.medusa_sales_channel_ids[0], scope.medusa_region_id)
+
+
+async def _default_channel(ctx: Context) -> str | None:
+    stores = await ctx.sources.medusa.stores()
+    return next((store.default_sales_channel_id for store in stores), None)
+
+
+def _looks_like_email(text: str) -> bool:
+    name, at, domain = text.partition("@")
+    return bool(name and at and "." in domain.strip(".") and not any(each.isspace() for each in text))

@@ -1,0 +1,162 @@
+"""From credentials to a principal: whose key it is, whether the user is active, what they may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from core.auth import Credentials, TokenVerifier, equal, hash_key
+from core.errors import Unauthenticated
+from core.principals import BackendScope, Principal, PrincipalKind
+from core.scopes import ALL_SCOPES, CLIENT_SCOPES, ROLE_SCOPES, UserRole
+from datasources.mongo import BackendScopeRecord, ClientAppRecord, ClientRecord, UserStatus
+
+if TYPE_CHECKING:
+    from datasources.mongo import Mongo
+
+_WRONG = "the credentials are not valid"
+_RANK = list(UserRole)
+NOTHING = BackendScope()
+SERVER_SIDE_CLIENTS = 1000
+"""How many clients of a server-side platform are read for its scope."""
+
+
+@dataclass(frozen=True)
+class Identification:
+    """How this gateway recognises its callers."""
+
+    service_keys: tuple[str, ...]
+    pepper: str
+    tokens: TokenVerifier | None
+
+    async def identify(self, mongo: Mongo, shown: Credentials) -> Principal:
+        """Raises Unauthenticated when there are no credentials, one is wrong, or several disagree."""
+        if shown.are_none:
+            raise Unauthenticated("credentials are needed: x-api-key, or a bearer token")
+        if shown.api_key is not None and self._is_service(shown.api_key):
+            if shown.bearer is not None or shown.client_api_key is not None:
+                raise Unauthenticated("a service key stands alone")
+            return Principal(PrincipalKind.SERVICE, ALL_SCOPES)
+        app = await self._app(mongo, shown.api_key) if shown.api_key is not None else None
+        if shown.bearer is not None:
+            return await self._user(mongo, shown, app)
+        if app is None:
+            raise Unauthenticated(_WRONG)
+        if shown.client_api_key is None:
+            return await _platform(mongo, app)
+        client = await self._client(mongo, shown.client_api_key, app)
+        return Principal(
+            PrincipalKind.CLIENT,
+            CLIENT_SCOPES & frozenset(app.scopes),
+            client_app_id=app.id,
+            client_id=client.id,
+            backend_scope=scope_of(client.backend_scope),
+        )
+
+    def _is_service(self, key: str) -> bool:
+        """Compares with every service key, so that time does not tell which one was close."""
+        matches = [equal(key, expected) for expected in self.service_keys]
+        return any(matches)
+
+    async def _app(self, mongo: Mongo, key: str) -> ClientAppRecord:
+        app = await mongo.client_app(await self._owner(mongo, key, "client_app"))
+        if app is None or not app.is_active:
+            raise Unauthenticated(_WRONG)
+        return app
+
+    async def _client(self, mongo: Mongo, key: str, app: ClientAppRecord) -> ClientRecord:
+        client = await mongo.client(await self._owner(mongo, key, "client"))
+        if client is None or not client.is_active or client.client_app_id != app.id:
+            raise Unauthenticated(_WRONG)
+        return client
+
+    async def _owner(self, mongo: Mongo, key: str, kind: str) -> str:
+        record = await mongo.key(hash_key(self.pepper, key))
+        now = datetime.now(UTC)
+        if (
+            record is None
+            or record.owner_kind != kind
+            or (record.expires_at is not None and record.expires_at <= now)
+            or (record.revoked_at is not None and record.revoked_at <= now)
+        ):
+            raise Unauthenticated(_WRONG)
+        return record.owner_id
+
+    async def _user(self, mongo: Mongo, shown: Credentials, app: ClientAppRecord | None) -> Principal:
+        if self.tokens is None or shown.bearer is None:
+            raise Unauthenticated(_WRONG)
+        token = self.tokens.verify(shown.bearer)
+        user = await mongo.user(token.subject)
+        if user is None or user.status is not UserStatus.ACTIVE:
+            raise Unauthenticated(_WRONG)
+        client = await mongo.client(user.client_id)
+        if client is None or not client.is_active or (app is not None and client.client_app_id != app.id):
+            raise Unauthenticated(_WRONG)
+        if shown.client_api_key is not None and (
+            app is None or (await self._client(mongo, shown.client_api_key, app)).id != client.id
+        ):
+            raise Unauthenticated(_WRONG)
+        role = lesser_role(token.role, user.role)
+        scopes = ROLE_SCOPES[role]
+        return Principal(
+            PrincipalKind.USER,
+            scopes if token.scope is None else scopes & token.scope,
+            client_app_id=client.client_app_id,
+            client_id=client.id,
+            user_id=user.id,
+            role=role,
+            email=user.email,
+            medusa_customer_ids=user.medusa_customer_ids,
+            erp_customer_id=user.linked_accounts.erp_customer_id,
+            backend_scope=scope_of(client.backend_scope),
+            expires_at=token.expires_at,
+        )
+
+
+async def _platform(mongo: Mongo, app: ClientAppRecord) -> Principal:
+    """A platform alone sees itself and its clients' plain fields; their data only if its key never leaves a server."""
+    scopes = frozenset(app.scopes)
+    if not app.is_server_side:
+        return Principal(PrincipalKind.PLATFORM, scopes, client_app_id=app.id, backend_scope=NOTHING)
+    clients = [client for client in await mongo.clients_of_apps([app.id]) if client.is_active]
+    theirs = [scope_of(client.backend_scope) for client in clients[:SERVER_SIDE_CLIENTS]]
+    union = BackendScope(
+        medusa_sales_channel_ids=tuple(channel for scope in theirs for channel in scope.medusa_sales_channel_ids),
+        erp_companies=tuple(company for scope in theirs for company in scope.erp_companies),
+        erp_warehouses=tuple(warehouse for scope in theirs for warehouse in scope.erp_warehouses),
+        strapi_customer_ids=tuple(customer for scope in theirs for customer in scope.strapi_customer_ids),
+    )
+    return Principal(
+        PrincipalKind.PLATFORM,
+        scopes,
+        client_app_id=app.id,
+        client_ids=tuple(client.id for client in clients),
+        backend_scope=union,
+        is_server_side=True,
+    )
+
+
+def scope_of(record: BackendScopeRecord | None) -> BackendScope:
+    """What is not set gives nothing."""
+    if record is None:
+        return NOTHING
+    return BackendScope(
+        medusa_sales_channel_ids=record.medusa_sales_channel_ids,
+        medusa_region_id=record.medusa_region_id,
+        erp_companies=(record.erp_company,) if record.erp_company else (),
+        erp_warehouses=(record.erp_warehouse,) if record.erp_warehouse else (),
+        strapi_customer_ids=record.strapi_customer_ids,
+        payload_tenant=record.payload_tenant,
+    )
+
+
+def lesser_role(claimed: str | None, recorded: UserRole) -> UserRole:
+    """The lesser of a token's role and the record's. A role that is none of ours is the least."""
+    if claimed is None:
+        return recorded
+    try:
+        named = UserRole(claimed)
+    except ValueError:
+        return UserRole.CUSTOMER
+    return min(named, recorded, key=_RANK.index)

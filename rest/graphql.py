@@ -1,0 +1,129 @@
+"""The GraphQL endpoint: who is calling is settled here, once, before anything is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from cross_web import HTTPException
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from starlette.requests import HTTPConnection
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.fastapi import BaseContext, GraphQLRouter
+from strawberry.schema import BaseSchema
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.unset import UNSET
+
+from core.auth import CREDENTIAL_NAMES, read_credentials
+from core.errors import BadUserInput, GatewayError, Unauthenticated
+from core.principals import Principal, PrincipalKind
+from datasources import Sources
+from resolvers.context import Context
+from rest.gateway import gateway_of
+from rest.request_ids import request_id
+
+UNAUTHORIZED, FORBIDDEN = 4401, 4403
+"""Close codes of graphql-transport-ws for no credentials and for wrong ones."""
+NOBODY = Principal(PrincipalKind.PLATFORM, frozenset())
+"""Who stands on a socket before `connection_init`. Strawberry lets them do nothing but introduce themselves."""
+
+
+class ConnectionContext(Context, BaseContext):
+    """A `Context` as Strawberry's router wants it: with the request, and on sockets what `connection_init` said."""
+
+    def __init__(self, sources: Sources, principal: Principal, **wishes: Any) -> None:
+        Context.__init__(self, sources, principal, **wishes)
+        BaseContext.__init__(self)
+        self.connection_params: dict[str, Any] | None = None
+
+
+class _ClosingSocket(ASGIWebSocketAdapter):
+    """Strawberry closes every refused connection with 4403; one without credentials is 4401."""
+
+    async def close(self, code: int, reason: str) -> None:
+        await super().close(getattr(self.ws.state, "close_code", code), reason)
+
+
+class GraphQLEntrance(GraphQLRouter[ConnectionContext, None]):
+    """POST and graphql-transport-ws on one path. Refusals before execution have the shape of GraphQL errors."""
+
+    websocket_adapter_class = _ClosingSocket  # type: ignore[assignment]
+
+    def __init__(self, schema: BaseSchema, path: str, *, allowed_origins: Sequence[str]) -> None:
+        super().__init__(
+            schema,
+            path,
+            graphql_ide=None,
+            allow_queries_via_get=False,
+            context_getter=_context,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            allowed_origins=allowed_origins,
+        )
+
+    async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:
+        try:
+            return await super().run(request, context, root_value)
+        except HTTPException as exc:
+            # Strawberry's own refusals (no JSON, no query, a mutation by GET) are plain text; ours have a code.
+            return refused(BadUserInput(exc.reason), exc.status_code, request_id(request))
+
+    async def on_ws_connect(self, context: ConnectionContext) -> Any:
+        shown, socket = context.connection_params or {}, context.request
+        assert socket is not None  # noqa: S101 - the router sets it before the first message
+        try:
+            credentials = read_credentials(shown)
+            context.principal = await gateway_of(socket).identify(credentials)
+        except Unauthenticated as exc:
+            if not any(name in CREDENTIAL_NAMES for name in map(str.lower, shown)):
+                socket.state.close_code = UNAUTHORIZED
+            raise ConnectionRejectionError from exc
+        context.is_traced = _wants_trace(shown.get("X-Gateway-Trace"), context.principal)
+        return await super().on_ws_connect(context)
+
+    async def get_sub_response(self, request: Request) -> Response:
+        # The router keeps the current response on itself, where concurrent requests would meet.
+        return Response()
+
+    def encode_json(self, data: object) -> str:
+        return orjson.dumps(data).decode()
+
+
+async def _context(connection: HTTPConnection) -> ConnectionContext:
+    """Who is calling, from the headers; on a socket that is asked later.
+
+    Raises Unauthenticated, and BadUserInput for a timeout that is none.
+    """
+    gateway = gateway_of(connection)
+    if connection.scope["type"] == "websocket":
+        return ConnectionContext(gateway.sources, NOBODY)
+    principal = await gateway.identify(read_credentials(connection.headers))
+    return ConnectionContext(
+        gateway.sources,
+        principal,
+        request_id=request_id(connection),
+        timeout_s=_timeout_s(connection),
+        is_traced=_wants_trace(connection.headers.get("x-gateway-trace"), principal),
+    )
+
+
+def refused(error: GatewayError, status: int, request_id: str) -> Response:
+    """The answer to a request that was not executed."""
+    body = {"errors": [{"message": str(error), "extensions": {**error.extensions, "requestId": request_id}}]}
+    return JSONResponse(body, status_code=status)
+
+
+def _timeout_s(connection: HTTPConnection) -> float | None:
+    """From X-Request-Timeout-Ms, which can only shorten. Raises BadUserInput when it is no positive number."""
+    value = connection.headers.get("x-request-timeout-ms")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and 0 < len(value) < 10 and int(value) > 0):
+        raise BadUserInput("X-Request-Timeout-Ms is a whole number of milliseconds above zero")
+    return int(value) / 1000
+
+
+def _wants_trace(header: object, principal: Principal) -> bool:
+    return header == "1" and (principal.is_service or "webhooks:read" in principal.scopes)

@@ -1,0 +1,109 @@
+"""Payment methods: finding, attaching, detaching, and whether a customer may pay with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.store import Row
+from sandbox.stripe.calls import Call
+from sandbox.stripe.cards import CARDS, Decline, card_of, payment_method
+from sandbox.stripe.errors import StripeError, invalid, no_such, not_simulated
+
+RETIRED = "retired_payment_method"
+"""Kind of the rows that remember detached methods: Stripe lets nobody use or attach one again."""
+
+
+def find(call: Call, id: str, param: str = "payment_method", *, status: int = 400) -> Row:
+    """A saved payment method. Raises: StripeError `resource_missing`."""
+    if call.store.get("payment_method", id) is None:
+        raise no_such("PaymentMethod", id, param, status=status)
+    return call.load("payment_method", id, param)
+
+
+def find_or_make(call: Call, id: str, *, status: int = 400) -> Row:
+    """As `find`, but a test token such as `pm_card_visa` makes a new payment method, which is not saved yet."""
+    if id in CARDS:
+        return payment_method(CARDS[id], call.now)
+    if id.startswith("pm_card_"):
+        raise not_simulated(f"the test payment method {id}")
+    return find(call, id, status=status)
+
+
+def usable(call: Call, id: str, customer: str | None) -> Row:
+    """The payment method, if `customer` (None: a guest) may pay with it. Raises: StripeError."""
+    method = find_or_make(call, id)
+    if call.store.get(RETIRED, id):
+        raise invalid(
+            "The provided PaymentMethod was detached from a customer and may not be used again.", "payment_method"
+        )
+    if method["customer"] and customer is None:
+        raise invalid(
+            "The provided PaymentMethod is attached to a customer. Pass that customer too, or detach it.",
+            "payment_method",
+        )
+    if method["customer"] and method["customer"] != customer:
+        raise not_theirs(id)
+    return method
+
+
+def of_customer(call: Call, customer: str) -> list[Row]:
+    return [row for row in call.store.rows("payment_method") if row["customer"] == customer]
+
+
+def attached_to(call: Call, id: str, customer: str, param: str) -> str:
+    """`id`, if that method is attached to the customer. Raises: StripeError."""
+    method = call.store.get("payment_method", id)
+    if method is None:
+        raise no_such("PaymentMethod", id, param)
+    if method["customer"] != customer:
+        raise not_theirs(id, param)
+    return id
+
+
+def check_attachable(call: Call, method: Row, customer: str) -> None:
+    """Raises: StripeError when the method is used up or another's, 402 when its issuer refuses to have it saved."""
+    if call.store.get(RETIRED, method["id"]):
+        raise invalid("This PaymentMethod was detached from a customer and may not be used again.", "payment_method")
+    if method["customer"] not in (None, customer):
+        raise invalid("The payment method you provided has already been attached to a customer.", "payment_method")
+    card = card_of(method)
+    if card.decline and card.declines_attaching:
+        raise declined(card.decline)
+
+
+def attach(call: Call, method: Row, customer: str) -> Row:
+    """Save `method` (see `check_attachable`) for the customer."""
+    if method["customer"] == customer:
+        return method
+    method["customer"] = customer
+    call.save(method)
+    call.emit("payment_method.attached", method)
+    return method
+
+
+def detach(call: Call, method: Row) -> Row:
+    """Take `method` away from its customer, for good. Raises: StripeError when it has none."""
+    if method["customer"] is None:
+        raise invalid("The payment method you provided is not attached to a customer.", "payment_method")
+    customer = call.load("customer", method["customer"], "customer")
+    before = {"customer": method["customer"]}
+    method["customer"] = None
+    call.save(method)
+    call.store.put(RETIRED, method["id"], {"created": call.now})
+    if not customer.get("deleted") and customer["invoice_settings"]["default_payment_method"] == method["id"]:
+        customer["invoice_settings"]["default_payment_method"] = None
+        call.save(customer)
+    call.emit("payment_method.detached", method, before)
+    return method
+
+
+def declined(decline: Decline, **fields: Any) -> StripeError:
+    """402 for an issuer's refusal; `fields` as StripeError takes them."""
+    return StripeError(
+        402, decline.message, type="card_error", code=decline.code, decline_code=decline.decline_code, **fields
+    )
+
+
+def not_theirs(id: str, param: str = "payment_method") -> StripeError:
+    message = f"The customer does not have a payment method with the ID {id}. It must be attached to the customer."
+    return invalid(message, param, "resource_missing")

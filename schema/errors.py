@@ -1,0 +1,52 @@
+"""Which errors a client may read: ours as they are, everything else as INTERNAL with a request id to quote."""
+
+from __future__ import annotations
+
+import logging
+
+from graphql import GraphQLError
+
+from core import operation
+from core.errors import GatewayError
+
+log = logging.getLogger("omnistack.errors")
+
+MAX_ERRORS = 50
+"""Reported one by one; the rest are counted in one last error."""
+
+
+def readable(error: GraphQLError) -> GraphQLError:
+    """The error as the client sees it. What is masked is logged whole, under the request id that the client gets."""
+    request_id = operation.current().request_id
+    cause = error.original_error
+    if cause is None or isinstance(cause, GraphQLError):
+        # Parse, validation and variable errors are written for the client already.
+        code = (error.extensions or {}).get("code", "BAD_USER_INPUT")
+        return _with(error, error.message, {"retryable": False, **(error.extensions or {}), "code": code}, request_id)
+    if isinstance(cause, GatewayError):
+        return _with(error, str(cause), cause.extensions, request_id)
+    log.error("masked error", exc_info=cause, extra={"request_id": request_id, "path": error.path})
+    message = "Something went wrong inside the gateway; quote the request id."
+    return _with(error, message, {"code": "INTERNAL", "retryable": False}, request_id)
+
+
+def readable_all(errors: list[GraphQLError]) -> list[GraphQLError]:
+    """At most MAX_ERRORS, and one that counts the rest."""
+    shown = [readable(error) for error in errors[:MAX_ERRORS]]
+    if len(errors) > MAX_ERRORS:
+        rest = len(errors) - MAX_ERRORS
+        codes = {"code": "INTERNAL", "retryable": False, "omitted": rest}
+        shown.append(_with(GraphQLError(""), f"{rest} more errors", codes, operation.current().request_id))
+    return shown
+
+
+def _with(error: GraphQLError, message: str, extensions: dict[str, object], request_id: str) -> GraphQLError:
+    # No original error: Strawberry would log its traceback again.
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions={**extensions, "requestId": request_id},
+    )
