@@ -58,7 +58,11 @@ def open_client(base_url: str, headers: Mapping[str, str], *, max_connections: i
     )
 
 
-class NotAdmitted(BackendUnavailable):
+class NotRepeated(BackendUnavailable):
+    """Unavailable in a way that asking again at once would not change, such as a plain 500."""
+
+
+class NotAdmitted(NotRepeated):
     """Not even tried: the circuit is open or a limit of ours is reached. Repeating would defeat the point."""
 
 
@@ -243,7 +247,7 @@ class HttpBackend:
                 raise NotAdmitted(self.name, f"the budget of calls to {name} is used up", retry_after_s=1)
             await self._budget.acquire()
         if not self.breaker.admits():
-            raise BackendUnavailable(
+            raise NotAdmitted(
                 self.name,
                 f"{name} has failed repeatedly and is left alone",
                 retry_after_s=self.breaker.retry_after_s,
@@ -288,7 +292,7 @@ class HttpBackend:
     def raise_for_odd_status(self, answer: Answer) -> None:
         """3xx and the 5xx that are not worth repeating. Backends that use 500 for refusals override this."""
         if answer.status >= 500:
-            raise BackendUnavailable(self.name, f"{self.name.value} answered {answer.status}")
+            raise NotRepeated(self.name, f"{self.name.value} answered {answer.status}")
         raise BackendBadResponse(
             self.name, f"{self.name.value} answered {answer.status} where no redirect was expected"
         )
@@ -318,7 +322,7 @@ def _wait_before_repeating(running: operation.Operation, may_repeat: bool) -> Ca
 
     def decide(exc: Exception) -> bool | float:
         worth_it = isinstance(exc, BackendUnavailable | BackendTimeout | BackendRateLimited)
-        worth_it = worth_it and not isinstance(exc, NotAdmitted)
+        worth_it = worth_it and not isinstance(exc, NotRepeated)
         if not (worth_it and may_repeat and running.may_retry):
             return False
         wait = exc.retry_after_s if isinstance(exc, BackendError) else None

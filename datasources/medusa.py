@@ -177,6 +177,8 @@ class Medusa(HttpBackend):
         self, skus: Sequence[str], *, channel_ids: Sequence[str] | None = None, status: str | None = None
     ) -> list[ProductRecord]:
         """The products that have a variant with one of these SKUs. Two calls: variants, then their products."""
+        if _nothing_matches(channel_ids):
+            return []
         variants = await self.variants(skus=skus)
         ids = list(dict.fromkeys(variant.product_id for variant in variants if variant.product_id))
         return await self.products_by_ids(ids, channel_ids=channel_ids, status=status)
