@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -53,6 +54,7 @@ def open_client(base_url: str, headers: Mapping[str, str], *, max_connections: i
 
     return httpx.AsyncClient(
         base_url=base_url.rstrip("/"),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"Accept": "application/json", "User-Agent": "omnistack-gateway", **headers},
         transport=AiohttpTransport(client=session),
     )
@@ -64,6 +66,10 @@ class NotRepeated(BackendUnavailable):
 
 class NotAdmitted(NotRepeated):
     """Not even tried: the circuit is open or a limit of ours is reached. Repeating would defeat the point."""
+
+
+class BudgetUsedUp(BackendRateLimited):
+    """Not even tried: our share of the backend's rate limit is spent."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +250,7 @@ class HttpBackend:
             raise NotAdmitted(self.name, f"too many calls to {name} are in flight", retry_after_s=1)
         if self._budget is not None:
             if not self._budget.has_capacity():
-                raise NotAdmitted(self.name, f"the budget of calls to {name} is used up", retry_after_s=1)
+                raise BudgetUsedUp(self.name, f"the budget of calls to {name} is used up", retry_after_s=1)
             await self._budget.acquire()
         if not self.breaker.admits():
             raise NotAdmitted(
@@ -322,7 +328,7 @@ def _wait_before_repeating(running: operation.Operation, may_repeat: bool) -> Ca
 
     def decide(exc: Exception) -> bool | float:
         worth_it = isinstance(exc, BackendUnavailable | BackendTimeout | BackendRateLimited)
-        worth_it = worth_it and not isinstance(exc, NotRepeated)
+        worth_it = worth_it and not isinstance(exc, NotRepeated | BudgetUsedUp)
         if not (worth_it and may_repeat and running.may_retry):
             return False
         wait = exc.retry_after_s if isinstance(exc, BackendError) else None

@@ -13,7 +13,7 @@ from datasources.medusa import CartRecord, NewCart, NewItem
 from datasources.mongo import OwnershipRecord, UserRecord
 from resolvers.clients import ClientById
 from resolvers.context import Context
-from resolvers.products import VisibleProductById, channels_of
+from resolvers.products import PUBLISHED, channels_of
 from resolvers.users import user_to_act_for
 
 MAX_QUANTITY = 1_000_000
@@ -21,10 +21,11 @@ MAX_QUANTITY = 1_000_000
 
 @dataclass(frozen=True)
 class Seller:
-    """Who sells and where: the client, and its part of the shop. A service may sell for nobody in particular."""
+    """Who sells and where: the client and its part of the shop, never without a channel. A service may sell for no
+    client in particular."""
 
     client_id: str | None
-    channel_id: str | None
+    channel_ids: tuple[str, ...]
     region_id: str | None = None
 
 
@@ -66,42 +67,41 @@ async def create_cart(ctx: Context, wanted: CartWanted) -> CartRecord:
     """
     user = await user_to_act_for(ctx, wanted.user_id)
     email = email_for(user, wanted.email)
-    seller = await _seller(ctx, user)
-    await check_items(ctx, wanted.items)
+    seller = await seller_for(ctx, user)
+    await check_items(ctx, wanted.items, seller.channel_ids)
     # A region or currency that the caller names wins over the client's usual region.
     usual = seller.region_id if wanted.currency is None else None
     made = await ctx.sources.medusa.create_cart(
         NewCart(
             items=wanted.items,
             email=email,
-            sales_channel_id=seller.channel_id,
+            sales_channel_id=seller.channel_ids[0],
             region_id=wanted.region_id or usual,
             currency=wanted.currency,
             address=wanted.address,
         )
     )
-    await ctx.sources.mongo.record_ownership(
-        BackendName.MEDUSA, made.id, seller.client_id, user.id if user else None
-    )
+    await ctx.sources.mongo.record_ownership(BackendName.MEDUSA, made.id, seller.client_id, user.id if user else None)
     await keep_customer(ctx, user, made.customer_id)
     return made
 
 
 async def add_cart_item(ctx: Context, cart_id: str, variant_id: str, quantity: int) -> CartRecord:
     """Raises NotFound for a cart or variant that is not theirs to use, Conflict for a cart that is ordered already."""
-    await check_items(ctx, [NewItem(variant_id, quantity)])
     found = await cart(ctx, cart_id)
     if found is None:
         raise NotFound("there is no such cart")
     if found.completed_at is not None:
         raise Conflict("this cart has become an order")
+    channels = [found.sales_channel_id] if found.sales_channel_id else None
+    await check_items(ctx, [NewItem(variant_id, quantity)], channels)
     return await ctx.sources.medusa.add_cart_item(cart_id, variant_id, quantity)
 
 
-async def check_items(ctx: Context, items: Sequence[NewItem]) -> None:
-    """Raises BadUserInput for a quantity out of range, NotFound for a variant that is not sold to this caller.
+async def check_items(ctx: Context, items: Sequence[NewItem], channel_ids: Sequence[str] | None) -> None:
+    """Raises BadUserInput for a quantity out of range, NotFound for a variant that is not sold in these channels.
 
-    Medusa sells any published variant through any sales channel, so that the channel is looked at here.
+    Medusa sells any published variant through any channel, so that this is the place that looks.
     """
     for item in items:
         if not 1 <= item.quantity <= MAX_QUANTITY:
@@ -109,10 +109,12 @@ async def check_items(ctx: Context, items: Sequence[NewItem]) -> None:
     wanted = list(dict.fromkeys(item.variant_id for item in items))
     variants = await ctx.sources.medusa.variants(ids=wanted)
     product_of = {variant.id: variant.product_id for variant in variants if variant.product_id}
-    products = await ctx.loader(VisibleProductById).load_many(list(product_of.values()))
-    sold = {product.id for product in products if product is not None}
+    sold = await ctx.sources.medusa.products_by_ids(
+        list(product_of.values()), channel_ids=channel_ids, status=PUBLISHED
+    )
+    sold_ids = {product.id for product in sold}
     for variant_id in wanted:
-        if product_of.get(variant_id) not in sold:
+        if product_of.get(variant_id) not in sold_ids:
             raise NotFound(f"there is no variant {variant_id}")
 
 
@@ -148,24 +150,30 @@ def _owns(principal: Principal, owner: OwnershipRecord | None) -> bool:
     return owner.client_id is not None and owner.client_id == principal.client_id
 
 
-async def _seller(ctx: Context, user: UserRecord | None) -> Seller:
-    """Raises Forbidden when the client sells nowhere, BadUserInput when nobody says which client it is."""
+async def seller_for(ctx: Context, user: UserRecord | None) -> Seller:
+    """Who sells to this user, or to anybody on the caller's behalf.
+
+    Raises Forbidden when the client sells nowhere, BadUserInput when nobody says which client it is.
+    """
     principal = ctx.principal
     client_id = principal.client_id or (user.client_id if user else None)
     if client_id is None:
         if not principal.is_service:
             raise BadUserInput("`userId` is needed: it says for which client this is")
-        return Seller(None, await _default_channel(ctx))
+        return Seller(None, await _default_channels(ctx))
     client = await ctx.loader(ClientById).load(client_id)
     scope = client.backend_scope if client else None
     if scope is None or not scope.medusa_sales_channel_ids:
         raise Forbidden("this client has no sales channel")
-    return Seller(client_id, scope.medusa_sales_channel_ids[0], scope.medusa_region_id)
+    return Seller(client_id, scope.medusa_sales_channel_ids, scope.medusa_region_id)
 
 
-async def _default_channel(ctx: Context) -> str | None:
+async def _default_channels(ctx: Context) -> tuple[str, ...]:
     stores = await ctx.sources.medusa.stores()
-    return next((store.default_sales_channel_id for store in stores), None)
+    channels = tuple(store.default_sales_channel_id for store in stores if store.default_sales_channel_id)
+    if not channels:
+        raise Forbidden("the shop has no default sales channel; name a user")
+    return channels
 
 
 def _looks_like_email(text: str) -> bool:

@@ -66,11 +66,8 @@ class ProductBySku(Loader[str, ProductRecord | None]):
 
     async def batch_load_fn(self, keys: list[str]) -> list[ProductRecord | None]:
         principal = self.ctx.principal
-        channels = channels_of(principal)
-        if channels == ():
-            return [None for _ in keys]
         products = await self.sources.medusa.products_by_skus(
-            list(dict.fromkeys(keys)), channel_ids=channels, status=forced_status(principal)
+            keys, channel_ids=channels_of(principal), status=forced_status(principal)
         )
         by_sku = {sku: product for product in products for sku in product.skus}
         return [by_sku.get(key) for key in keys]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -25,7 +26,9 @@ from sandbox import erpnext, fleetbase, medusa, sendgrid, stripe
 from sandbox.faults import FaultLine
 from sandbox.store import Store
 
-SIMULATORS = {module.__name__.removeprefix("sandbox."): module for module in (medusa, fleetbase, erpnext, stripe, sendgrid)}
+SIMULATORS = {
+    module.__name__.removeprefix("sandbox."): module for module in (medusa, fleetbase, erpnext, stripe, sendgrid)
+}
 
 
 def create_app(data_dir: Path | None, faults: Mapping[str, list[dict[str, Any]]] | None = None) -> Starlette:
@@ -37,23 +40,29 @@ def create_app(data_dir: Path | None, faults: Mapping[str, list[dict[str, Any]]]
     for name, rules in (faults or {}).items():
         lines[name].replace(rules)
 
+    def backend(request: Request) -> str:
+        name: str = request.path_params["backend"]
+        if name not in lines:
+            raise HTTPException(404, f"no simulator is called {name}")
+        return name
+
     async def ready(request: Request) -> Response:
         return JSONResponse({"ready": sorted(lines)})
 
     async def calls(request: Request) -> Response:
-        line = lines[request.path_params["backend"]]
+        line = lines[backend(request)]
         if request.method == "DELETE":
             line.calls.clear()
         return JSONResponse([asdict(call) for call in line.calls])
 
     async def set_faults(request: Request) -> Response:
         try:
-            return JSONResponse(lines[request.path_params["backend"]].replace(await request.json()))
+            return JSONResponse(lines[backend(request)].replace(await request.json()))
         except (TypeError, ValueError) as exc:
             return JSONResponse({"error": str(exc)}, 400)
 
     async def rows(request: Request) -> Response:
-        return JSONResponse(stores[request.path_params["backend"]].rows(request.path_params["kind"]))
+        return JSONResponse(stores[backend(request)].rows(request.path_params["kind"]))
 
     app = Starlette(
         routes=[

@@ -9,6 +9,8 @@ A rule says which requests it strikes and how:
 `when`   `before` the simulator does anything, or `after` its effect is committed (the cruel one)
 `path`   a regular expression that must match the whole path below the backend; omitted: every path
 `method` omitted: every method;  `count`: how often it strikes, omitted: for ever;  `rate`: 0 to 1, omitted: always
+
+Of several rules that fit, latencies add up and the first of the other kinds strikes; those after it keep their count.
 """
 
 from __future__ import annotations
@@ -40,9 +42,15 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.when not in ("before", "after"):
             raise ValueError(f"a fault is one of {KINDS}, before or after its effect")
+        if self.ms < 0 or not 0 <= self.rate <= 1 or not 200 <= self.status <= 599:
+            raise ValueError("a fault has ms from 0, a rate from 0 to 1 and a status from 200 to 599")
+        try:
+            re.compile(self.path or "")
+        except re.error as exc:
+            raise ValueError(f"the path of a fault is a regular expression: {exc}") from exc
 
     def strikes(self, method: str, path: str) -> bool:
-        if self.count == 0 or (self.method and self.method != method):
+        if self.count == 0 or (self.method and self.method.upper() != method):
             return False
         if self.path and not re.fullmatch(self.path, path):
             return False
@@ -53,14 +61,14 @@ class Fault:
         return True
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """One request that reached a simulator. `query` is as sent."""
+    """One request that reached a simulator. `query` is as sent; `status` is None until it is answered."""
 
     method: str
     path: str
     query: str
-    status: int | None
+    status: int | None = None
 
 
 class FaultLine:
@@ -85,35 +93,41 @@ class FaultLine:
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         method = scope["method"]
-        status: int | None = None
+        call = Call(method, path, scope["query_string"].decode())
+        self.calls.append(call)
 
         async def counted(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                call.status = message["status"]
             await send(message)
 
-        try:
-            await self._answer(scope, receive, counted, method, path)
-        finally:
-            self.calls.append(Call(method, path, scope["query_string"].decode(), status))
+        await self._answer(scope, receive, counted, method, path)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, method: str, path: str) -> None:
-        struck = [fault for fault in self.faults if fault.strikes(method, path)]
-        for fault in struck:
+        delays_s = {"before": 0.0, "after": 0.0}
+        fatal: Fault | None = None
+        for fault in self.faults:
+            if (fatal and fault.kind != "latency") or not fault.strikes(method, path):
+                continue
             if fault.kind == "latency":
-                await asyncio.sleep(fault.ms / 1000)
-        fatal = next((fault for fault in struck if fault.kind != "latency"), None)
+                delays_s[fault.when] += fault.ms / 1000
+            else:
+                fatal = fault
+        late = _late(send, delays_s["after"])
+        if delays_s["before"]:
+            await asyncio.sleep(delays_s["before"])
         if fatal is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, late)
             return
         if fatal.when == "after":
             await self._app(scope, receive, _swallow)
-        await self._fail(fatal, scope, receive, send)
+        await self._fail(fatal, scope, receive, late)
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind == "status":
-            page = Response("<html><body><h1>Service Unavailable</h1></body></html>", fault.status, media_type="text/html")
+            page = Response(
+                "<html><body><h1>Service Unavailable</h1></body></html>", fault.status, media_type="text/html"
+            )
             await page(scope, receive, send)
         elif fault.kind == "malformed":
             await Response('{"data": [{"id": "tru', 200, media_type="application/json")(scope, receive, send)
@@ -123,6 +137,19 @@ class FaultLine:
         else:
             # An empty response with a length it does not keep makes the server cut the connection.
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+
+
+def _late(send: Send, delay_s: float) -> Send:
+    """Hold an answer back for so long."""
+    if not delay_s:
+        return send
+
+    async def delayed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await asyncio.sleep(delay_s)
+        await send(message)
+
+    return delayed
 
 
 async def _swallow(message: Message) -> None:

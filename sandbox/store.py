@@ -27,8 +27,10 @@ class Store:
             "CREATE TABLE IF NOT EXISTS row (seq INTEGER PRIMARY KEY, kind TEXT, id TEXT, body TEXT, UNIQUE (kind, id))"
         )
         self._rows: dict[str, dict[str, Row]] = {}
-        for kind, id, body in self._db.execute("SELECT kind, id, body FROM row ORDER BY seq"):
-            self._rows.setdefault(kind, {})[id] = json.loads(body)
+        self._written: set[str] = set()
+        """Kinds written to in the running transaction."""
+        for kind, row_id, body in self._db.execute("SELECT kind, id, body FROM row ORDER BY seq"):
+            self._rows.setdefault(kind, {})[row_id] = json.loads(body)
 
     def seed(self, fill: Callable[[Store], None]) -> None:
         """Run `fill` once in the store's life, all or nothing."""
@@ -40,14 +42,17 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One commit for several writes. An exception rolls the file back; callers raise before they change rows."""
+        """One commit for several writes. An exception undoes them, in the file and in memory."""
         self._db.execute("BEGIN IMMEDIATE")
+        self._written.clear()
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._reload(self._written)
             raise
-        self._db.execute("COMMIT")
 
     def rows(self, kind: str) -> list[Row]:
         """All rows of a kind, oldest first. They are the live objects: change them only to `put` them."""
@@ -58,14 +63,17 @@ class Store:
 
     def put(self, kind: str, id: str, row: Row) -> Row:
         """Insert or replace; an existing row keeps its place in the order."""
+        self._written.add(kind)
         self._db.execute(
-            "INSERT INTO row (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+            "INSERT INTO row (kind, id, body) VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
             (kind, id, json.dumps(row, separators=(",", ":"))),
         )
         self._rows.setdefault(kind, {})[id] = row
         return row
 
     def delete(self, kind: str, id: str) -> None:
+        self._written.add(kind)
         self._db.execute("DELETE FROM row WHERE kind = ? AND id = ?", (kind, id))
         self._rows.get(kind, {}).pop(id, None)
 
@@ -78,3 +86,9 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    def _reload(self, kinds: set[str]) -> None:
+        """Read these kinds again from the file; rows of others stay the objects they are."""
+        for kind in kinds:
+            found = self._db.execute("SELECT id, body FROM row WHERE kind = ? ORDER BY seq", (kind,))
+            self._rows[kind] = {row_id: json.loads(body) for row_id, body in found}

@@ -211,7 +211,10 @@ class World:
 
     @cached_property
     def apps(self) -> tuple[App, ...]:
-        return (App(object_id(1, 1), "BookMaster", is_server_side=False), App(object_id(1, 2), "Dakkah", is_server_side=True))
+        return (
+            App(object_id(1, 1), "BookMaster", is_server_side=False),
+            App(object_id(1, 2), "Dakkah", is_server_side=True),
+        )
 
     @cached_property
     def clients(self) -> tuple[Client, ...]:
@@ -238,7 +241,9 @@ class World:
     def people(self) -> tuple[Person, ...]:
         """Administrators, managers and staff first, so that the newest users are customers of every client."""
         roles = [("ADMIN", 1), ("MANAGER", 1), ("STAFF", 2), ("CUSTOMER", CUSTOMERS_PER_CLIENT)]
-        slots = [(role, i, client) for role, count in roles for i in range(1, count + 1) for client in self.clients]
+        slots = [
+            (role, i, client) for role, count in roles for i in range(1, count + 1) for client in self.clients
+        ]
         people = []
         for n, (role, i, client) in enumerate(slots, 1):
             name = f"{role.title()} {i} of {client.code}"
@@ -267,7 +272,10 @@ class World:
         parents = (None, None, None, None, 1, 2)
         return tuple(
             Category(
-                ulid("pcat", n), name, name.lower().replace("'", "").replace(" ", "-"), ulid("pcat", parent) if parent else None
+                ulid("pcat", n),
+                name,
+                name.lower().replace("'", "").replace(" ", "-"),
+                ulid("pcat", parent) if parent else None,
             )
             for n, (name, parent) in enumerate(zip(names, parents, strict=True), 1)
         )
