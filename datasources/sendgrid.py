@@ -54,6 +54,7 @@ class _ErrorBody(msgspec.Struct, frozen=True):
 
 class Sendgrid(HttpBackend):
     name: ClassVar[BackendName] = BackendName.SENDGRID
+    send_timeout_s: float = SEND_S
 
     def __init__(self, client: httpx.AsyncClient, settings: SendgridSettings, limits: Limits | None = None) -> None:
         super().__init__(client, limits or Limits(timeout_s=settings.timeout_s))
@@ -89,7 +90,7 @@ class Sendgrid(HttpBackend):
             **({"categories": list(mail.categories)} if mail.categories else {}),
         }
         try:
-            answer = await self.send("POST", "/v3/mail/send", json=body, timeout_s=SEND_S)
+            answer = await self.send("POST", "/v3/mail/send", json=body, timeout_s=self.send_timeout_s)
         except (BackendTimeout, BackendBadResponse) as exc:
             raise self._unknown() from exc
         except BackendUnavailable as exc:

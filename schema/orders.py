@@ -1,0 +1,164 @@
+"""Orders, and everything that hangs on them in the other backends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+from resolvers.deliveries import DeliveriesByOrderId, DeliveryByOrderId
+from resolvers.invoices import InvoiceByOrderId, InvoicesByOrderId
+from resolvers.workflows import WorkflowByOrderId
+
+from datasources.medusa import OrderStatus
+from resolvers import orders
+from resolvers.orders import NewOrder, OrderWanted
+from resolvers.users import UserByMedusaCustomerId
+from schema.carts import LineItem, new_items
+from schema.directives import requires
+from schema.fields import link, money
+from schema.info import Info
+from schema.inputs import AddressInput, LineItemInput
+from schema.pages import Connection
+from schema.scalars import CurrencyCode, Money
+
+if TYPE_CHECKING:
+    from schema.deliveries import Delivery
+    from schema.invoices import Invoice
+    from schema.users import User
+    from schema.workflows import Workflow
+
+strawberry.enum(
+    OrderStatus, description="How far an order has come. Payment and fulfilment have a status of their own."
+)
+
+
+@strawberry.input(description="Narrows a list of orders.")
+class OrderFilter:
+    ids: list[strawberry.ID] | None = strawberry.UNSET
+    user_id: strawberry.ID | None = strawberry.UNSET
+    status: OrderStatus | None = strawberry.UNSET
+    created_after: datetime | None = strawberry.field(default=strawberry.UNSET, description="This instant or later.")
+    created_before: datetime | None = strawberry.field(default=strawberry.UNSET, description="Before this instant.")
+
+    def wanted(self) -> OrderWanted:
+        return OrderWanted(
+            ids=tuple(self.ids) if isinstance(self.ids, list) else None,
+            user_id=self.user_id or None,
+            status=self.status or None,
+            created_after=_instant(self.created_after),
+            created_before=_instant(self.created_before),
+        )
+
+
+def _instant(moment: datetime | None) -> datetime | None:
+    """A time without zone is UTC."""
+    if not isinstance(moment, datetime):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@strawberry.type(description="What somebody has bought.")
+class Order:
+    id: strawberry.ID
+    display_id: int = strawberry.field(description="For people; other systems know it by `id`.")
+    status: OrderStatus
+    payment_status: str | None = strawberry.field(description="Such as `authorized`, `captured` or `refunded`.")
+    fulfillment_status: str | None = strawberry.field(description="Such as `not_fulfilled`, `shipped` or `delivered`.")
+    email: str | None
+    currency: CurrencyCode
+    subtotal: Money = money("subtotal", description="Items and shipping before taxes.")
+    shipping_total: Money = money("shipping_total", description="Shipping with its taxes.")
+    tax_total: Money = money("tax_total")
+    total: Money = money("total", description="What is paid.")
+    items: list[LineItem]
+    customer: Annotated[User, strawberry.lazy("schema.users")] | None = link(
+        UserByMedusaCustomerId,
+        key="customer_id",
+        description="The user who ordered; null for guests.",
+        directives=[requires("core:read")],
+    )
+    deliveries: list[Annotated[Delivery, strawberry.lazy("schema.deliveries")]] | None = link(
+        DeliveriesByOrderId, key="id", description="All of them, newest first.", directives=[requires("logistics:read")]
+    )
+    delivery: Annotated[Delivery, strawberry.lazy("schema.deliveries")] | None = link(
+        DeliveryByOrderId,
+        key="id",
+        description="The newest that is not canceled.",
+        directives=[requires("logistics:read")],
+    )
+    invoices: list[Annotated[Invoice, strawberry.lazy("schema.invoices")]] | None = link(
+        InvoicesByOrderId, key="id", description="All of them, newest first.", directives=[requires("erp:read")]
+    )
+    invoice: Annotated[Invoice, strawberry.lazy("schema.invoices")] | None = link(
+        InvoiceByOrderId, key="id", description="The newest that is not canceled.", directives=[requires("erp:read")]
+    )
+    workflow: Annotated[Workflow, strawberry.lazy("schema.workflows")] | None = link(
+        WorkflowByOrderId,
+        key="id",
+        description="The workflow that fulfils it, if one does.",
+        directives=[requires("workflows:read")],
+    )
+    created_at: datetime
+    updated_at: datetime
+
+
+@strawberry.input(description="Places an unpaid order (the backend's manual payment); paying is `fulfillOrder`'s work.")
+class CreateOrderInput:
+    cart_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Either this or `items`. The same cart again is the same order."
+    )
+    items: list[LineItemInput] | None = strawberry.UNSET
+    email: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Of a guest. A user's order carries the user's own address."
+    )
+    user_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Whom it is for; the caller, if they are a user, unless given."
+    )
+    shipping_address: AddressInput | None = strawberry.field(
+        default=strawberry.UNSET, description="Needed unless the cart has one."
+    )
+
+    def wanted(self) -> NewOrder:
+        return NewOrder(
+            cart_id=self.cart_id or None,
+            items=new_items(self.items) if isinstance(self.items, list) else None,
+            email=self.email or None,
+            user_id=self.user_id or None,
+            shipping_address=self.shipping_address.to_address() if self.shipping_address else None,
+        )
+
+
+@strawberry.type
+class OrderQuery:
+    @strawberry.field(description="Orders, newest first.", directives=[requires("commerce:read")])
+    async def orders(
+        self,
+        info: Info,
+        first: int | None = 20,
+        after: str | None = strawberry.UNSET,
+        filter: OrderFilter | None = strawberry.UNSET,
+    ) -> Connection[Order] | None:
+        wanted = filter.wanted() if filter else OrderWanted()
+        return await orders.orders(info.context, first=first, after=after or None, wanted=wanted)  # type: ignore[return-value]
+
+    @strawberry.field(description="One order.", directives=[requires("commerce:read")])
+    async def order(self, info: Info, id: strawberry.ID) -> Order | None:
+        return await orders.order(info.context, id)  # type: ignore[return-value]
+
+
+@strawberry.type
+class OrderMutation:
+    @strawberry.mutation(
+        description="Places an order of a cart, or of items: exactly one of them.",
+        directives=[requires("commerce:write")],
+    )
+    async def create_order(self, info: Info, input: CreateOrderInput) -> Order | None:
+        return await orders.create_order(info.context, input.wanted())  # type: ignore[return-value]
+
+    @strawberry.mutation(
+        description="Cancels an order and gives back what was paid; refused once it is fulfilled.",
+        directives=[requires("commerce:write")],
+    )
+    async def cancel_order(self, info: Info, id: strawberry.ID) -> Order | None:
+        return await orders.cancel_order(info.context, id)  # type: ignore[return-value]

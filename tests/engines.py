@@ -1,0 +1,43 @@
+"""The real engines behind tests: one MongoDB and one Temporal for the whole session, as the gateway embeds them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+
+from core.settings import TemporalSettings
+from datasources._embedded import Endpoints, Needs, children
+from datasources.temporal import Temporal, connect
+
+
+@pytest.fixture(scope="session")
+async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Endpoints]:
+    """Their addresses; no sandbox, which tests call in process."""
+    data_dir = tmp_path_factory.mktemp("engines")
+    async with children(data_dir, Needs(mongodb=True, temporal=True, sandbox=False)) as endpoints:
+        yield endpoints
+    # Leaving right after the last use of Temporal may crash the interpreter (temporalio/sdk-python#300).
+    await asyncio.sleep(0.5)
+
+
+@pytest.fixture(scope="session")
+async def worker_client(engines: Endpoints) -> Client:
+    """A client as workers have it."""
+    return await connect(TemporalSettings(), engines.temporal_address or "", brisk=False)
+
+
+@pytest.fixture
+def temporal_settings() -> TemporalSettings:
+    """With a task queue that no other test serves."""
+    return TemporalSettings(task_queue=f"test-{uuid4()}")
+
+
+@pytest.fixture
+async def temporal(engines: Endpoints, temporal_settings: TemporalSettings) -> AsyncIterator[Temporal]:
+    opened = await Temporal.open(temporal_settings, engines.temporal_address or "")
+    yield opened
+    await opened.aclose()

@@ -1,0 +1,64 @@
+"""The worker: runs workflows and activities, inside the gateway or alone as `python -m workflows.worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from core.settings import Settings, TemporalSettings
+from workflows.activities import OrderActivities
+from workflows.order_fulfillment import OrderFulfillmentWorkflow
+
+if TYPE_CHECKING:
+    from datasources import Sources
+
+LINGER_S = 0.5
+"""A process that ends right after its last use of Temporal may crash on the way out (temporalio/sdk-python#300)."""
+
+_log = logging.getLogger(__name__)
+
+
+def build_worker(client: Client, settings: TemporalSettings, sources: Sources) -> Worker:
+    """A worker that is not yet running. `client` must have been connected patiently, not for requests that wait."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[OrderFulfillmentWorkflow],
+        activities=OrderActivities(sources).all(),
+        max_cached_workflows=500,
+        max_concurrent_activities=50,
+        graceful_shutdown_timeout=timedelta(seconds=10),
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        # Cancellations come back on heartbeats, which the SDK would otherwise hold back for most of their timeout.
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then finish what runs."""
+    from datasources import open_sources  # noqa: PLC0415
+    from datasources.temporal import connect, register_search_attributes  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with open_sources(settings, attach=True) as sources:
+        client = await connect(settings.temporal, sources.temporal.address, brisk=False)
+        if not await register_search_attributes(client):
+            _log.warning("search attributes cannot be registered; an operator must have done it")
+        async with build_worker(client, settings.temporal, sources):
+            _log.info("the worker runs")
+            await stop.wait()
+    await asyncio.sleep(LINGER_S)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    asyncio.run(run(Settings()))
