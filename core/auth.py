@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -42,9 +42,14 @@ class Credentials:
 def read_credentials(headers: Mapping[str, Any]) -> Credentials:
     """From HTTP headers or a WebSocket's `connection_init` payload, whose names differ at most in case.
 
-    Raises Unauthenticated for an Authorization that is no bearer token.
+    Raises Unauthenticated for an Authorization that is no bearer token, one credential with two values, and values
+    that are not text of ASCII characters.
     """
-    named = {name.lower(): value for name, value in headers.items() if isinstance(value, str) and value}
+    named: dict[str, str] = {}
+    shown = [(name.lower(), value) for name, value in headers.items() if value and name.lower() in CREDENTIAL_NAMES]
+    for name, value in shown:
+        if not isinstance(value, str) or not value.isascii() or named.setdefault(name, value) != value:
+            raise Unauthenticated(f"{name} is not valid")
     bearer = None
     if authorization := named.get("authorization"):
         scheme, _, bearer = authorization.partition(" ")
@@ -67,7 +72,7 @@ class Token:
 class TokenVerifier:
     """HS256 under one secret; `exp` and `sub` are required, issuer and audience checked where configured."""
 
-    secret: str
+    secret: str = field(repr=False)
     issuer: str | None = None
     audience: str | None = None
 
@@ -83,14 +88,18 @@ class TokenVerifier:
                 leeway=CLOCK_SKEW_S,
                 options={"require": ["exp", "sub"], "verify_aud": self.audience is not None},
             )
-        except jwt.InvalidTokenError as exc:
+            expires_at = float(claims["exp"])
+        except (jwt.InvalidTokenError, ValueError, OverflowError) as exc:  # the last for an `exp` of Infinity
             raise Unauthenticated("the token is not valid") from exc
         scope, role = claims.get("scope"), claims.get("role")
+        if not isinstance(scope, str | None) or not isinstance(role, str | None):
+            # Read as absent, a claim that is meant to narrow would widen.
+            raise Unauthenticated("the token is not valid")
         return Token(
             subject=claims["sub"],
-            role=role if isinstance(role, str) else None,
-            scope=frozenset(scope.split()) if isinstance(scope, str) else None,
-            expires_at=float(claims["exp"]),
+            role=role,
+            scope=None if scope is None else frozenset(scope.split()),
+            expires_at=expires_at,
         )
 
 

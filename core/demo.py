@@ -42,6 +42,7 @@ class DemoCredentials:
 
     def save(self, data_dir: Path) -> None:
         """Atomically, readable by the owner alone."""
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = data_dir / "credentials.json"
         unfinished = path.with_suffix(".tmp")
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -54,5 +54,16 @@ def from_minor(amount: int, currency: str) -> Decimal:
     return Decimal((int(amount < 0), digits, -exponent(currency)))
 
 
+def written(amount: Decimal, currency: str) -> Decimal:
+    """The same amount with the currency's decimals, and more only where it has more: 5 EUR is 5.00, 19.0281 stays.
+
+    Backends write one sum in many ways (29737, 29737.0); callers see one.
+    """
+    exact = amount.normalize()
+    _, _, power = exact.as_tuple()
+    places = exponent(currency)
+    return exact if isinstance(power, int) and -power > places else exact.quantize(Decimal(1).scaleb(-places))
+
+
 def _too_fine(amount: Decimal, currency: str, places: int) -> ValueError:
     return ValueError(f"{amount} has more than the {places} decimals of {currency.upper()}")

@@ -24,7 +24,15 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 def _block(prefix: str) -> SettingsConfigDict:
-    return SettingsConfigDict(env_prefix=prefix, frozen=True, env_ignore_empty=True, extra="ignore")
+    """Errors name the setting and not its value, which may be a secret in the wrong place."""
+    return SettingsConfigDict(
+        env_prefix=prefix,
+        frozen=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
 
 
 class MongoSettings(BaseSettings):
@@ -106,9 +114,7 @@ class StripeSettings(BaseSettings):
 
 
 class SendgridSettings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="SENDGRID_", frozen=True, env_ignore_empty=True, extra="ignore", populate_by_name=True
-    )
+    model_config = _block("SENDGRID_")
     api_key: SecretStr | None = None
     api_base: HttpUrl = HttpUrl("https://api.sendgrid.com")
     sender: str = Field("orders@localhost", validation_alias="SENDGRID_FROM")
@@ -122,7 +128,7 @@ class SendgridSettings(BaseSettings):
 class Settings(BaseSettings):
     """The whole. `Settings()` reads the environment; keyword arguments win over it."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", populate_by_name=True)
+    model_config = _block("")
 
     app_env: Literal["development", "production"] = "development"
     allow_sandbox: bool = False
@@ -161,5 +167,6 @@ class Settings(BaseSettings):
 
     @property
     def allowed_origins(self) -> list[str]:
-        """Browser origins that may call: the storefronts' and those of CORS_ORIGINS."""
-        return [origin for origin in (self.storefront_url_dev, self.storefront_url_local, *self.cors_origins) if origin]
+        """Browser origins that may call: the storefronts' and those of CORS_ORIGINS. An origin ends without slash."""
+        named = (self.storefront_url_dev, self.storefront_url_local, *self.cors_origins)
+        return [origin.rstrip("/") for origin in named if origin]

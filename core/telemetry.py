@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-import orjson
 
 from core.operation import UpstreamCall
 from core.principals import Principal
@@ -29,7 +28,8 @@ class JsonLines(logging.Formatter):
         event |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(event, default=str).decode()
+        # Not orjson, which refuses what callers can send: half of a surrogate pair, numbers beyond 64 bits.
+        return json.dumps(event, default=str, skipkeys=True, separators=(",", ":"))
 
 
 def configure_logging(level: str) -> None:
@@ -40,14 +40,15 @@ def configure_logging(level: str) -> None:
     logging.getLogger("omnistack").setLevel(level)
 
 
-def upstream_totals(calls: Sequence[UpstreamCall]) -> dict[str, dict[str, float]]:
-    """Calls and milliseconds by backend."""
-    totals: dict[str, dict[str, float]] = {}
+Totals = dict[str, dict[str, float]]
+
+
+def add_calls(totals: Totals, calls: Sequence[UpstreamCall]) -> None:
+    """Count these into `totals`: calls and milliseconds by backend."""
     for call in calls:
         total = totals.setdefault(call.backend.value, {"calls": 0, "ms": 0.0})
         total["calls"] += 1
         total["ms"] = round(total["ms"] + call.ms, 2)
-    return totals
 
 
 def caller(principal: Principal) -> str:

@@ -6,20 +6,34 @@ addresses, the others answered by engines and simulators that the gateway keeps 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pydantic import HttpUrl, SecretStr
+from pydantic_settings import BaseSettings
 
-    from core.backends import BackendMode, BackendName
-    from datasources.erpnext import Erpnext
-    from datasources.fleetbase import Fleetbase
-    from datasources.medusa import Medusa
-    from datasources.mongo import Mongo
-    from datasources.sendgrid import Sendgrid
-    from datasources.stripe import Stripe
-    from datasources.temporal import Temporal
+from core.auth import hash_key
+from core.backends import BackendMode
+from core.demo import DemoCredentials
+from core.scopes import CLIENT_SCOPES
+from core.settings import Settings
+from datasources._breaker import CircuitState
+from datasources._embedded import Endpoints, Needs, children, read_endpoints
+from datasources._health import HealthProbe, SystemState
+from datasources.erpnext import Erpnext
+from datasources.fleetbase import Fleetbase
+from datasources.medusa import Medusa
+from datasources.mongo import Mongo
+from datasources.sendgrid import Sendgrid
+from datasources.stripe import Stripe
+from datasources.temporal import Temporal
+
+__all__ = ["CircuitState", "HealthProbe", "NotRunning", "Sources", "SystemState", "open_sources", "seed_demo"]
+
+
+class NotRunning(RuntimeError):
+    """A process beside the gateway was told to use the gateway's engines, and they are not there."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,136 @@ class Sources:
     erpnext: Erpnext
     stripe: Stripe
     sendgrid: Sendgrid
-    modes: dict[BackendName, BackendMode]
+    health: HealthProbe
+    settings: Settings
+    """As used: with the addresses and keys of what is embedded or simulated. A worker connects by them."""
 
-    def __iter__(self) -> Iterator[Mongo | Temporal | Medusa | Fleetbase | Erpnext | Stripe | Sendgrid]:
-        return (getattr(self, field.name) for field in fields(self) if field.name != "modes")
+
+@asynccontextmanager
+async def open_sources(settings: Settings, *, attach: bool = False) -> AsyncIterator[Sources]:
+    """Every backend, connected, until the end of the block.
+
+    `attach`: use the engines of the gateway that runs in the same data directory instead of starting any.
+    Raises NotRunning when there are none, and what `_embedded.children` raises.
+    """
+    needs = _needs(settings)
+    async with AsyncExitStack() as stack:
+        if attach:
+            endpoints = read_endpoints(settings.data_dir)
+        else:
+            endpoints = await stack.enter_async_context(children(settings.data_dir, needs))
+        yield await _connect(stack, settings, endpoints)
+
+
+def _needs(settings: Settings) -> Needs:
+    http = (settings.medusa, settings.fleetbase, settings.erpnext, settings.stripe, settings.sendgrid)
+    return Needs(
+        mongodb=settings.mongodb.mode is BackendMode.EMBEDDED,
+        temporal=settings.temporal.mode is BackendMode.EMBEDDED,
+        sandbox=any(block.mode is BackendMode.SANDBOX for block in http),
+        faults=settings.sandbox_faults,
+    )
+
+
+def _resolved(settings: Settings, endpoints: Endpoints) -> Settings:
+    """The settings with the addresses and keys of whatever is not LIVE."""
+    update: dict[str, BaseSettings] = {}
+    if settings.mongodb.mode is BackendMode.EMBEDDED:
+        uri = SecretStr(_running(endpoints.mongodb_uri, "MongoDB"))
+        update["mongodb"] = settings.mongodb.model_copy(update={"uri": uri})
+    if settings.temporal.mode is BackendMode.EMBEDDED:
+        address = _running(endpoints.temporal_address, "Temporal")
+        update["temporal"] = settings.temporal.model_copy(update={"address": address})
+    if _needs(settings).sandbox:
+        update |= _sandboxed(settings, _running(endpoints.sandbox_url, "the sandbox"))
+    return settings.model_copy(update=update)
+
+
+def _sandboxed(settings: Settings, url: str) -> dict[str, BaseSettings]:
+    from sandbox import keys
+    from sandbox.world import REGION_EUR
+
+    told: dict[str, dict[str, object]] = {
+        "medusa": {
+            "api_url": HttpUrl(f"{url}/medusa"),
+            "api_key": SecretStr(keys.MEDUSA_API_KEY),
+            "publishable_key": SecretStr(keys.MEDUSA_PUBLISHABLE_KEY),
+            "region_id": REGION_EUR,
+        },
+        "fleetbase": {
+            "url": HttpUrl(f"{url}/fleetbase"),
+            "api_key": SecretStr(keys.FLEETBASE_API_KEY),
+            "rate_per_minute": None,
+        },
+        "erpnext": {
+            "url": HttpUrl(f"{url}/erpnext"),
+            "api_key": SecretStr(keys.ERPNEXT_API_KEY),
+            "api_secret": SecretStr(keys.ERPNEXT_API_SECRET),
+        },
+        "stripe": {"api_base": HttpUrl(f"{url}/stripe"), "secret_key": SecretStr(keys.STRIPE_SECRET_KEY)},
+        "sendgrid": {
+            "api_base": HttpUrl(f"{url}/sendgrid"),
+            "api_key": SecretStr(keys.SENDGRID_API_KEY),
+            "sender": keys.SENDGRID_FROM,
+        },
+    }
+    blocks = {name: getattr(settings, name) for name in told}
+    return {
+        name: block.model_copy(update=told[name]) for name, block in blocks.items() if block.mode is BackendMode.SANDBOX
+    }
+
+
+def _running(address: str | None, what: str) -> str:
+    if address is None:
+        raise NotRunning(f"{what} is not configured, and no gateway in this data directory runs one")
+    return address
+
+
+async def _connect(stack: AsyncExitStack, asked: Settings, endpoints: Endpoints) -> Sources:
+    settings = _resolved(asked, endpoints)
+    uri, address = settings.mongodb.uri, settings.temporal.address
+    assert uri is not None and address is not None  # noqa: S101, PT018 - resolved above
+    mongo = Mongo.open(settings.mongodb, uri.get_secret_value())
+    stack.push_async_callback(mongo.aclose)
+    temporal = await Temporal.open(settings.temporal, address)
+    stack.push_async_callback(temporal.aclose)
+    medusa = Medusa.open(settings.medusa)
+    fleetbase = Fleetbase.open(settings.fleetbase)
+    erpnext = Erpnext.open(settings.erpnext)
+    stripe = Stripe.open(settings.stripe)
+    sendgrid = Sendgrid.open(settings.sendgrid)
+    for backend in (medusa, fleetbase, erpnext, stripe, sendgrid):
+        stack.push_async_callback(backend.aclose)
+    health = HealthProbe(
+        [
+            (mongo, asked.mongodb.mode),
+            (medusa, asked.medusa.mode),
+            (fleetbase, asked.fleetbase.mode),
+            (erpnext, asked.erpnext.mode),
+            (stripe, asked.stripe.mode),
+            (sendgrid, asked.sendgrid.mode),
+            (temporal, asked.temporal.mode),
+        ]
+    )
+    return Sources(mongo, temporal, medusa, fleetbase, erpnext, stripe, sendgrid, health, settings)
+
+
+async def seed_demo(
+    settings: Settings, mongo: Mongo, demo: DemoCredentials, *, jwt_secret: str, pepper: str, fill: bool
+) -> bool:
+    """Make and keep the demo's keys and tokens, and with `fill` put the demo world into an empty store, once.
+
+    True when it was empty.
+    """
+    from sandbox import omnistack
+
+    if fill:
+        demo.complete(omnistack.key_owners(), omnistack.token_users(), jwt_secret)
+    # Kept first: a store that holds a key's hash whose key is lost would be of no use.
+    demo.save(settings.data_dir)
+    if not fill or not await mongo.is_empty():
+        return False
+    hashes = {owner: hash_key(pepper, key) for owner, key in demo.keys.items()}
+    hints = {owner: key[-4:] for owner, key in demo.keys.items()}
+    await mongo.insert(omnistack.documents(sorted(CLIENT_SCOPES), hashes, hints))
+    return True

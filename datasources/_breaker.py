@@ -47,7 +47,7 @@ class Breaker:
     @property
     def retry_after_s(self) -> float:
         """Seconds until a call may pass again."""
-        return max(0.0, (self._opened_at or 0) + self._open_s - self._clock()) if self._opened_at else 0.0
+        return 0.0 if self._opened_at is None else max(0.0, self._opened_at + self._open_s - self._clock())
 
     def admits(self) -> bool:
         """Whether a call may be made now. A half-open circuit admits one at a time; report its outcome."""

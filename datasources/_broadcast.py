@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Broadcast(Generic[T]):
         self._newest: tuple[T] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def listen(self) -> AsyncIterator[Heard[T]]:
+    async def listen(self) -> AsyncGenerator[Heard[T], None]:
         """Every item from now on, the newest known one first. Raises what the source raises."""
         listener = _Listener[T](self._buffer)
         if self._newest is not None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from core import operation
 from core.backends import BackendMode, BackendName
 from core.errors import BackendError
 from datasources._breaker import Breaker, CircuitState
 
+log = logging.getLogger("omnistack.health")
+
 TIMEOUT_S = 2.0
 FRESH_S = 2.0
 
 
 class Backend(Protocol):
-    name: BackendName
+    name: ClassVar[BackendName]
     breaker: Breaker
 
     async def ping(self) -> None: ...
@@ -53,7 +56,7 @@ class HealthProbe:
         self._measured_at = 0.0
 
     async def measure(self) -> Measurement:
-        """Never raises for a backend that is down."""
+        """Never raises for a backend that is down, whatever its module raises then."""
         async with self._lock:
             if self._latest is None or time.monotonic() - self._measured_at >= FRESH_S:
                 states = await asyncio.gather(*[_ask(backend, mode) for backend, mode in self._backends])
@@ -68,8 +71,14 @@ async def _ask(backend: Backend, mode: BackendMode) -> SystemState:
     # An operation of its own: a measurement serves many callers and stands in nobody's trace.
     with operation.running(operation.within(TIMEOUT_S, may_retry=False)):
         try:
-            await backend.ping()
+            async with asyncio.timeout(TIMEOUT_S + 1):
+                await backend.ping()
         except BackendError as exc:
             message = str(exc)
+        except TimeoutError:
+            message = f"{backend.name.value} did not answer in time"
+        except Exception:  # one check that is broken must not hide what the others found
+            log.exception("a health check failed", extra={"backend": backend.name.value})
+            message = "the check itself failed"
     ms = round((time.perf_counter() - started) * 1000, 2) if message is None else None
     return SystemState(backend.name, message is None, mode, backend.breaker.state, ms, message)

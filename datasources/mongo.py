@@ -19,7 +19,9 @@ from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 import msgspec
+import pymongo
 from bson import ObjectId
+from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import (
@@ -27,13 +29,14 @@ from pymongo.errors import (
     DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
+    OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
 )
 
 from core import operation
 from core.backends import BackendName
-from core.errors import BackendBadResponse, BackendTimeout, BackendUnavailable, Conflict
+from core.errors import BackendBadResponse, BackendTimeout, BackendUnavailable, BadUserInput, Conflict
 from core.scopes import UserRole
 from core.settings import MongoSettings
 from datasources._breaker import Breaker
@@ -42,6 +45,9 @@ R = TypeVar("R", bound="_Record")
 Document = dict[str, Any]
 
 CALL_TIMEOUT_S = 5.0
+FAIR_WAIT_S = 1.0
+"""A caller who waits less than this and gives up says nothing about the store: its breaker does not count it."""
+IDS_PER_CALL = 1000
 
 
 class UserStatus(Enum):
@@ -212,8 +218,9 @@ class Keyset(msgspec.Struct, frozen=True):
     id: str
 
 
+# No index names `_id`: the embedded engine then refuses every write. Rows of one instant are few.
 _COLLECTIONS: dict[str, list[IndexModel]] = {
-    "client_apps": [IndexModel([("createdAt", DESCENDING), ("_id", DESCENDING)])],
+    "client_apps": [IndexModel([("createdAt", DESCENDING)])],
     "clients": [
         IndexModel([("clientAppId", ASCENDING), ("code", ASCENDING)], unique=True),
         IndexModel(
@@ -221,19 +228,19 @@ _COLLECTIONS: dict[str, list[IndexModel]] = {
             unique=True,
             partialFilterExpression={"externalId": {"$exists": True}},
         ),
-        IndexModel([("createdAt", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("createdAt", DESCENDING)]),
     ],
     "users": [
         IndexModel([("clientId", ASCENDING), ("email", ASCENDING)], unique=True),
-        IndexModel([("clientId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]),
-        IndexModel([("createdAt", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("clientId", ASCENDING), ("createdAt", DESCENDING)]),
+        IndexModel([("createdAt", DESCENDING)]),
         IndexModel([("medusaCustomerIds", ASCENDING)]),
         IndexModel([("linkedAccounts.erpCustomerId", ASCENDING)]),
         IndexModel([("linkedAccounts.stripeCustomerId", ASCENDING)]),
         IndexModel([("familyId", ASCENDING)]),
     ],
     "families": [
-        IndexModel([("clientId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("clientId", ASCENDING), ("createdAt", DESCENDING)]),
         IndexModel([("memberIds", ASCENDING)]),
     ],
     "keys": [IndexModel([("ownerId", ASCENDING)])],
@@ -264,6 +271,7 @@ class Mongo:
             tz_aware=True,
             serverSelectionTimeoutMS=3000,
             maxPoolSize=50,
+            w="majority",
             appname="omnistack-gateway",
             event_listeners=list(event_listeners),
         )
@@ -288,12 +296,13 @@ class Mongo:
 
     async def insert(self, documents: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Documents by collection, `_id` and every `…Id` of ours as hex. Those that are there already are left
-        alone, so a seeding that was cut off can be repeated."""
+        alone, so a seeding that was cut off can be repeated.
+
+        Raises Conflict where another document has what must be unique.
+        """
         for name, rows in documents.items():
             for row in rows:
-                stored = _to_document(row)
-                async with self._call("update", name):
-                    await self._db[name].update_one({"_id": stored.pop("_id")}, {"$setOnInsert": stored}, upsert=True)
+                await self._insert_once(name, _to_document(row))
 
     # -- reading by key ----------------------------------------------------------------------------------------
 
@@ -371,6 +380,8 @@ class Mongo:
 
     async def add_medusa_customer_id(self, user_id: str, customer_id: str) -> None:
         """Remember a customer that a cart of this user made in Medusa."""
+        if not ObjectId.is_valid(user_id):
+            return
         async with self._call("update", "users"):
             await self._db.users.update_one(
                 {"_id": ObjectId(user_id)},
@@ -379,20 +390,15 @@ class Mongo:
 
     async def record_ownership(self, backend: BackendName, id: str, client_id: str | None, user_id: str | None) -> None:
         """Remember whose this row is; the first word stays."""
-        async with self._call("update", "ownership"):
-            await self._db.ownership.update_one(
-                {"_id": f"{backend.name}:{id}"},
-                {
-                    "$setOnInsert": {
-                        "backend": backend.name,
-                        "rowId": id,
-                        "clientId": client_id,
-                        "userId": user_id,
-                        "createdAt": datetime.now(UTC),
-                    }
-                },
-                upsert=True,
-            )
+        row = {
+            "_id": f"{backend.name}:{id}",
+            "backend": backend.name,
+            "rowId": id,
+            "clientId": client_id,
+            "userId": user_id,
+            "createdAt": datetime.now(UTC),
+        }
+        await self._insert_once("ownership", _to_document(row))
 
     async def owner(self, backend: BackendName, id: str) -> OwnershipRecord | None:
         return _one(await self.owners(backend, [id]))
@@ -409,18 +415,15 @@ class Mongo:
         user_id: str | None = None,
         before: datetime | None = None,
     ) -> list[OwnershipRecord]:
-        """What these clients or this user own in a backend, newest first."""
-        conditions = _filter(backend=backend.name, userId=user_id)
-        if client_ids is not None:
-            conditions["clientId"] = {"$in": list(client_ids)}
-        if before is not None:
-            conditions["createdAt"] = {"$lt": before}
-        async with self._call("find", "ownership"):
-            cursor = (
-                self._db.ownership.find(conditions).sort("createdAt", DESCENDING).limit(limit).batch_size(limit + 1)
-            )
-            documents = await cursor.to_list(limit)
-        return self._records(OwnershipRecord, documents)
+        """What these clients or this user own in a backend, newest first, recorded before that moment."""
+        user_ids = None if user_id is None else [user_id]
+        conditions = _filter(
+            backend=backend.name,
+            clientId=_among(client_ids),
+            userId=_among(user_ids),
+            createdAt=None if before is None else {"$lt": before},
+        )
+        return await self._page("ownership", OwnershipRecord, conditions, limit, None)
 
     # -- the outbox: messages that go out at most once ---------------------------------------------------------
 
@@ -465,12 +468,22 @@ class Mongo:
         return await self._in(collection, into, "_id", _object_ids(ids))
 
     async def _in(self, collection: str, into: type[R], field: str, values: Sequence[Any]) -> list[R]:
-        if not values:
-            return []
-        async with self._call("find", collection, batch_size=len(values)):
-            # One batch holds all of them, so that one read is one command.
-            documents = await self._db[collection].find({field: {"$in": values}}).batch_size(10_000).to_list(None)
+        documents: list[Document] = []
+        for start in range(0, len(values), IDS_PER_CALL):
+            some = list(values[start : start + IDS_PER_CALL])
+            async with self._call("find", collection, batch_size=len(some)):
+                # One batch holds all of them, so that one read is one command.
+                documents += await self._db[collection].find({field: {"$in": some}}).batch_size(10_000).to_list(None)
         return self._records(into, documents)
+
+    async def _insert_once(self, collection: str, document: Document) -> None:
+        """Insert it unless its `_id` is there already. Raises Conflict where another one has what must be unique."""
+        async with self._call("insert", collection):
+            try:
+                await self._db[collection].insert_one(dict(document))
+            except DuplicateKeyError:
+                if await self._db[collection].find_one({"_id": document["_id"]}, {"_id": 1}) is None:
+                    raise
 
     async def _page(
         self, collection: str, into: type[R], conditions: Document, limit: int, after: Keyset | None
@@ -510,6 +523,9 @@ class Mongo:
         """One command: bounded in time, traced, its errors ours."""
         running = operation.current()
         left = running.remaining_s()
+        limit = timeout_s if left is None else min(timeout_s, left)
+        if limit <= 0:
+            raise BackendTimeout(self.name, "no time was left to ask the core store")
         started = time.perf_counter()
         if not self.breaker.admits():
             raise BackendUnavailable(
@@ -518,10 +534,15 @@ class Mongo:
                 retry_after_s=self.breaker.retry_after_s,
             )
         try:
-            async with asyncio.timeout(timeout_s if left is None else min(timeout_s, left)):
-                yield
+            # The driver's own timeout as well: it works in threads, which nothing else would end.
+            with pymongo.timeout(limit):
+                async with asyncio.timeout(limit):
+                    yield
         except (TimeoutError, NetworkTimeout, ExecutionTimeout) as exc:
-            self.breaker.failed()
+            if limit < FAIR_WAIT_S:
+                self.breaker.abandoned()
+            else:
+                self.breaker.failed()
             raise BackendTimeout(self.name, "the core store did not answer in time") from exc
         except (ServerSelectionTimeoutError, ConnectionFailure) as exc:
             self.breaker.failed()
@@ -529,6 +550,12 @@ class Mongo:
         except DuplicateKeyError as exc:
             self.breaker.succeeded()
             raise Conflict("a record with this identity exists already") from exc
+        except (BSONError, UnicodeError, OverflowError) as exc:
+            self.breaker.abandoned()
+            raise BadUserInput("a value cannot be stored or searched for: it is no valid text or number") from exc
+        except OperationFailure as exc:
+            self.breaker.succeeded()  # it answers, and says that the mistake is ours
+            raise BackendBadResponse(self.name, "the core store refused a command") from exc
         except PyMongoError as exc:
             self.breaker.failed()
             raise BackendBadResponse(self.name, "the core store refused a command") from exc
@@ -586,6 +613,8 @@ def _filter(**conditions: Any) -> Document:
 def _containing(search: str | None, *fields: str) -> Document:
     if not search:
         return {}
+    if "\0" in search:
+        raise BadUserInput("`search` holds a character that no name has")  # MongoDB refuses it in a pattern
     pattern = {"$regex": re.escape(search), "$options": "i"}
     return {"$or": [{field: pattern} for field in fields]}
 

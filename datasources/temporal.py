@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -55,8 +55,9 @@ from datasources._breaker import Breaker
 from datasources._broadcast import Broadcast, Heard
 
 CALL_S = 3.0
-PAGE_OF_ORDERS = 50
-"""Order ids in one query; a query's length is limited."""
+IDS_IN_A_QUERY = 50
+"""A query's length is limited."""
+LARGEST_PAGE = 200
 
 USER_ID = SearchAttributeKey.for_keyword("UserId")
 CLIENT_ID = SearchAttributeKey.for_keyword("ClientId")
@@ -158,6 +159,7 @@ class WorkflowRecord(msgspec.Struct, frozen=True):
     client_id: str | None = None
     client_app_id: str | None = None
     order_id: str | None = None
+    parent_id: str | None = None
     started_at: datetime | None = None
     closed_at: datetime | None = None
 
@@ -214,30 +216,37 @@ class WorkflowFilter:
 
     types: Sequence[WorkflowType] = tuple(WorkflowType)
     status: WorkflowStatus | None = None
-    user_id: str | None = None
+    user_ids: Sequence[str] | None = None
     client_ids: Sequence[str] | None = None
     order_ids: Sequence[str] | None = None
-    parent_id: str | None = None
+    parent_ids: Sequence[str] | None = None
 
     def query(self) -> str:
         """Temporal's list filter. Values are quoted; none can end its own string."""
         parts = [_among("WorkflowType", [kind.value for kind in self.types])]
         if self.status is not None:
             parts.append(_among("ExecutionStatus", [self.status.value]))
-        if self.user_id is not None:
-            parts.append(_among("UserId", [self.user_id]))
-        if self.client_ids is not None:
-            parts.append(_among("ClientId", self.client_ids))
-        if self.order_ids is not None:
-            parts.append(_among("OrderId", self.order_ids))
-        if self.parent_id is not None:
-            parts.append(_among("ParentWorkflowId", [self.parent_id]))
+        for attribute, values in self._narrowed():
+            if values is not None:
+                parts.append(_among(attribute, values))
         return " AND ".join(parts)
 
     @property
     def fits_nothing(self) -> bool:
-        impossible = self.status is WorkflowStatus.PLANNED
-        return impossible or not self.types or self.client_ids in ((), []) or self.order_ids in ((), [])
+        empty = any(values is not None and not values for _, values in self._narrowed())
+        return empty or not self.types or self.status is WorkflowStatus.PLANNED
+
+    def _narrowed(self) -> tuple[tuple[str, Sequence[str] | None], ...]:
+        return (
+            (USER_ID.name, self.user_ids),
+            (CLIENT_ID.name, self.client_ids),
+            (ORDER_ID.name, self.order_ids),
+            ("ParentWorkflowId", self.parent_ids),
+        )
+
+
+def _fifties(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[at : at + IDS_IN_A_QUERY] for at in range(0, len(ids), IDS_IN_A_QUERY)]
 
 
 def _among(attribute: str, values: Sequence[str]) -> str:
@@ -297,8 +306,6 @@ class Temporal:
 
     def __init__(self, client: Client, settings: TemporalSettings) -> None:
         self._client = client
-        self.address = client.service_client.config.target_host
-        """`host:port`, for a worker's client of its own."""
         self._task_queue = settings.task_queue
         self._streams: dict[str, Broadcast[WorkflowRecord]] = {}
         self.breaker = Breaker()
@@ -377,14 +384,19 @@ class Temporal:
 
     async def workflows_by_order_ids(self, order_ids: Sequence[str]) -> list[WorkflowRecord]:
         """Every workflow about these orders, in one call for fifty."""
-        found: list[WorkflowRecord] = []
-        for at in range(0, len(order_ids), PAGE_OF_ORDERS):
-            about, token = WorkflowFilter(order_ids=order_ids[at : at + PAGE_OF_ORDERS]), None
-            while True:
-                page, token = await self.list_page(about, limit=100, token=token)
-                found += page
-                if token is None:
-                    break
+        pages = [WorkflowFilter(order_ids=chunk) for chunk in _fifties(order_ids)]
+        return [row for found in await asyncio.gather(*map(self._all, pages)) for row in found]
+
+    async def children_by_parent_ids(self, parent_ids: Sequence[str]) -> list[WorkflowRecord]:
+        """The workflows that these have started as their own, in one call for fifty."""
+        pages = [WorkflowFilter(parent_ids=chunk) for chunk in _fifties(parent_ids)]
+        return [row for found in await asyncio.gather(*map(self._all, pages)) for row in found]
+
+    async def _all(self, filter: WorkflowFilter) -> list[WorkflowRecord]:
+        found, token = await self.list_page(filter, limit=LARGEST_PAGE)
+        while token is not None:
+            page, token = await self.list_page(filter, limit=LARGEST_PAGE, token=token)
+            found += page
         return found
 
     async def result(self, id: str, run_id: str | None) -> WorkflowResultRecord | None:
@@ -404,12 +416,12 @@ class Temporal:
         async with self._call("SignalWorkflowExecution"):
             await self._client.get_workflow_handle(id).signal(name, payload)
 
-    async def cancel(self, id: str) -> None:
+    async def cancel(self, id: str, reason: str = "") -> None:
         """Ask it to stop and undo what it did; nothing happens to one that is closed. Raises: NotFound."""
         async with self._call("RequestCancelWorkflowExecution"):
-            await self._client.get_workflow_handle(id).cancel()
+            await self._client.get_workflow_handle(id).cancel(reason=reason)
 
-    async def watch(self, id: str) -> AsyncIterator[Heard[WorkflowRecord]]:
+    async def watch(self, id: str) -> AsyncGenerator[Heard[WorkflowRecord], None]:
         """The state now, then every change, until the workflow has closed. Lost connections and a restarted server
         go unnoticed; all watchers of a workflow in this process share one long poll.
 
@@ -424,7 +436,7 @@ class Temporal:
 
             stream = made = Broadcast(lambda: self._follow(id), on_idle=forget)
             self._streams[id] = stream
-        async with aclosing(stream.listen()) as heard:  # type: ignore[type-var]
+        async with aclosing(stream.listen()) as heard:
             async for item in heard:
                 yield item
 
@@ -490,6 +502,7 @@ class Temporal:
             client_id=attributes.get(CLIENT_ID),
             client_app_id=attributes.get(CLIENT_APP_ID),
             order_id=attributes.get(ORDER_ID),
+            parent_id=row.parent_id,
             started_at=row.start_time,
             closed_at=row.close_time,
         )

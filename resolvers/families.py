@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from core.errors import Forbidden
 from core.principals import Principal
-from datasources.mongo import FamilyRecord
+from core.scopes import UserRole
+from datasources.mongo import FamilyRecord, UserRecord
+from resolvers import users
 from resolvers.context import Context, OneByKey
 from resolvers.keysets import keyset_after, keyset_page
 from resolvers.pages import Page, checked_first, no_rows
 from resolvers.users import visible_client_ids
+
+
+class Relative:
+    """Somebody as the members of their family see them: by name and role. Whatever else is read is FORBIDDEN."""
+
+    def __init__(self, user: UserRecord) -> None:
+        self.id: str = user.id
+        self.name: str = user.name
+        self.role: UserRole = user.role
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise Forbidden("members of a family see each other's name and role, nothing more")
+
+
+class MemberById(OneByKey[str, UserRecord | Relative]):
+    """A member of a family that the principal may see. Only families lead here, so whom a customer meets besides
+    themselves is a relative."""
+
+    async def fetch(self, keys: list[str]) -> list[UserRecord | Relative]:
+        principal = self.ctx.principal
+        found = await self.sources.mongo.users_by_ids(keys)
+        if not principal.is_customer:
+            return [user for user in found if users.may_see(principal, user)]
+        theirs = [user for user in found if user.client_id == principal.client_id]
+        return [user if users.may_see(principal, user) else Relative(user) for user in theirs]
+
+    def key(self, row: UserRecord | Relative) -> str:
+        return row.id
 
 
 class FamilyById(OneByKey[str, FamilyRecord]):

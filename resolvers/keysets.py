@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from core.errors import BadUserInput
 from datasources.mongo import Keyset
-from resolvers.pages import Edge, Page, decode_cursor, encode_cursor, page_of
+from resolvers.pages import NO_CURSOR, Edge, Page, decode_cursor, encode_cursor, page_of
+
+_ID = re.compile("[0-9a-f]{24}")
 
 
 class _Stored(Protocol):
@@ -23,19 +26,22 @@ R = TypeVar("R", bound=_Stored)
 
 def keyset_after(after: str | None) -> Keyset | None:
     """Raises BadUserInput for a cursor of another list."""
-    if not after:
+    if after is None:
         return None
     match decode_cursor(after):
-        case [str(created_at), str(id)]:
+        case [str(written), str(id)] if _ID.fullmatch(id):
             try:
-                return Keyset(datetime.fromisoformat(created_at), id)
+                created_at = datetime.fromisoformat(written)
             except ValueError as exc:
-                raise BadUserInput("`after` is not a cursor of this list") from exc
+                raise BadUserInput(NO_CURSOR) from exc
+            if created_at.tzinfo is not UTC or created_at.isoformat() != written:
+                raise BadUserInput(NO_CURSOR)
+            return Keyset(created_at, id)
         case _:
-            raise BadUserInput("`after` is not a cursor of this list")
+            raise BadUserInput(NO_CURSOR)
 
 
 def keyset_page(rows: Sequence[R], limit: int, after: Keyset | None, count: Callable[[], Awaitable[int]]) -> Page[R]:
     """`rows` holds one more than `limit` where there is a next page; `count` is asked only when a client asks."""
-    edges = [Edge(row, encode_cursor(row.created_at.isoformat(), row.id)) for row in rows[:limit]]
+    edges = [Edge(row, encode_cursor(row.created_at.astimezone(UTC).isoformat(), row.id)) for row in rows[:limit]]
     return page_of(edges, has_next=len(rows) > limit, has_previous=after is not None, total=count)

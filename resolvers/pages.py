@@ -19,6 +19,7 @@ from core.errors import BadUserInput
 R = TypeVar("R")
 
 MAX_FIRST = 100
+NO_CURSOR = "`after` is not a cursor of this list"
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,14 @@ def decode_cursor(cursor: str) -> list[Any]:
     """The position inside a cursor. Raises BadUserInput for anything that is none of ours."""
     try:
         position = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError) as exc:
-        raise BadUserInput("`after` is not a cursor of this list") from exc
-    if not isinstance(position, list):
-        raise BadUserInput("`after` is not a cursor of this list")
-    return position
+        # base64 skips what it does not know, so only what we would write ourselves is ours.
+        is_ours = isinstance(position, list) and encode_cursor(*position) == cursor
+    except (binascii.Error, ValueError, orjson.JSONEncodeError) as exc:
+        raise BadUserInput(NO_CURSOR) from exc
+    if not is_ours:
+        raise BadUserInput(NO_CURSOR)
+    decoded: list[Any] = position
+    return decoded
 
 
 def offset_after(after: str | None) -> int:
@@ -82,7 +86,7 @@ def offset_after(after: str | None) -> int:
         case [int(row)] if not isinstance(row, bool) and 0 <= row < 2**31:
             return row + 1
         case _:
-            raise BadUserInput("`after` is not a cursor of this list")
+            raise BadUserInput(NO_CURSOR)
 
 
 def _known(total: int | None) -> Callable[[], Awaitable[int | None]]:

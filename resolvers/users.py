@@ -13,6 +13,8 @@ from resolvers.context import Context, Loader, OneByKey
 from resolvers.keysets import keyset_after, keyset_page
 from resolvers.pages import Page, checked_first, no_rows
 
+MAX_IDS = 1000
+
 
 @dataclass(frozen=True)
 class UserWanted:
@@ -79,10 +81,12 @@ async def user(ctx: Context, id: str) -> UserRecord | None:
 
 
 async def users(ctx: Context, *, first: int | None, after: str | None, wanted: UserWanted) -> Page[UserRecord]:
-    """Newest first."""
+    """Newest first. Raises BadUserInput for more than a thousand ids."""
     principal = ctx.principal
     limit = checked_first(first)
     position = keyset_after(after)
+    if wanted.ids is not None and len(wanted.ids) > MAX_IDS:
+        raise BadUserInput(f"`ids` holds at most {MAX_IDS}, not {len(wanted.ids)}")
     client_ids = visible_client_ids(principal)
     if wanted.client_id is not None:
         if client_ids is not None and wanted.client_id not in client_ids:

@@ -18,7 +18,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UNSET
 
 from core.auth import CREDENTIAL_NAMES, read_credentials
-from core.errors import BadUserInput, GatewayError, Unauthenticated
+from core.errors import BackendError, BadUserInput, GatewayError, Unauthenticated
 from core.principals import Principal, PrincipalKind
 from datasources import Sources
 from resolvers.context import Context
@@ -27,6 +27,8 @@ from rest.request_ids import request_id
 
 UNAUTHORIZED, FORBIDDEN = 4401, 4403
 """Close codes of graphql-transport-ws for no credentials and for wrong ones."""
+TRY_AGAIN_LATER = 1013
+"""RFC 6455's registry: the core store is down, so that nobody can be recognised."""
 NOBODY = Principal(PrincipalKind.PLATFORM, frozenset())
 """Who stands on a socket before `connection_init`. Strawberry lets them do nothing but introduce themselves."""
 
@@ -50,7 +52,7 @@ class _ClosingSocket(ASGIWebSocketAdapter):
 class GraphQLEntrance(GraphQLRouter[ConnectionContext, None]):
     """POST and graphql-transport-ws on one path. Refusals before execution have the shape of GraphQL errors."""
 
-    websocket_adapter_class = _ClosingSocket  # type: ignore[assignment]
+    websocket_adapter_class = _ClosingSocket
 
     def __init__(self, schema: BaseSchema, path: str, *, allowed_origins: Sequence[str]) -> None:
         super().__init__(
@@ -80,12 +82,18 @@ class GraphQLEntrance(GraphQLRouter[ConnectionContext, None]):
             if not any(name in CREDENTIAL_NAMES for name in map(str.lower, shown)):
                 socket.state.close_code = UNAUTHORIZED
             raise ConnectionRejectionError from exc
-        context.is_traced = _wants_trace(shown.get("X-Gateway-Trace"), context.principal)
+        except BackendError as exc:
+            socket.state.close_code = TRY_AGAIN_LATER
+            raise ConnectionRejectionError from exc
+        named = {name.lower(): value for name, value in shown.items()}
+        context.is_traced = _wants_trace(named.get("x-gateway-trace"), context.principal)
         return await super().on_ws_connect(context)
 
     async def get_sub_response(self, request: Request) -> Response:
         # The router keeps the current response on itself, where concurrent requests would meet.
-        return Response()
+        fresh = Response()
+        del fresh.headers["content-length"]
+        return fresh
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()

@@ -127,7 +127,7 @@ def _user(person: Person, family: dict[str, Any] | None) -> dict[str, Any]:
 
 def _families(world: World) -> list[dict[str, Any]]:
     """Two families of three customers for every client; the owner shares a benefit."""
-    families = []
+    families: list[dict[str, Any]] = []
     for client in world.clients:
         theirs = [person for person in world.customers if person.client is client]
         for i in range(2):

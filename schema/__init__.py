@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import strawberry
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, QueryDepthLimiter, ValidationCache
+from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from core.settings import Settings
@@ -11,7 +11,7 @@ from engine.scopes import enforce_scopes
 from schema.carts import CartMutation, CartQuery
 from schema.clients import ClientQuery
 from schema.deliveries import DeliveryMutation, DeliveryQuery
-from schema.extensions import OperationEvent
+from schema.extensions import OperationEvent, ParsedDocuments
 from schema.families import FamilyQuery
 from schema.fleet import FleetQuery
 from schema.health import HealthQuery
@@ -78,7 +78,7 @@ def build_schema(settings: Settings) -> GatewaySchema:
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: QueryDepthLimiter(max_depth=MAX_DEPTH),
             lambda: MaxAliasesLimiter(max_alias_count=MAX_ALIASES),
-            lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+            lambda: ParsedDocuments(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
         ],
     )

@@ -6,4 +6,4 @@ from core.settings import Settings
 from schema import build_schema
 
 if __name__ == "__main__":
-    print(build_schema(Settings()).as_str())  # noqa: T201 - its one purpose
+    print(build_schema(Settings()).as_str())

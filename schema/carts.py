@@ -73,14 +73,14 @@ def new_items(items: list[LineItemInput]) -> tuple[NewItem, ...]:
 class CartQuery:
     @strawberry.field(description="One cart.", directives=[requires("commerce:read")])
     async def cart(self, info: Info, id: strawberry.ID) -> Cart | None:
-        return await carts.cart(info.context, id)  # type: ignore[return-value]
+        return await carts.cart(info.context, id)
 
 
 @strawberry.type
 class CartMutation:
     @strawberry.mutation(description="Begins a cart.", directives=[requires("commerce:write")])
     async def create_cart(self, info: Info, input: CreateCartInput) -> Cart | None:
-        return await carts.create_cart(info.context, input.wanted())  # type: ignore[return-value]
+        return await carts.create_cart(info.context, input.wanted())
 
     @strawberry.mutation(
         description="Adds to a cart; more of a variant that is in it already raises its line's quantity.",
@@ -89,4 +89,4 @@ class CartMutation:
     async def add_cart_item(
         self, info: Info, cart_id: strawberry.ID, variant_id: strawberry.ID, quantity: int = 1
     ) -> Cart | None:
-        return await carts.add_cart_item(info.context, cart_id, variant_id, quantity)  # type: ignore[return-value]
+        return await carts.add_cart_item(info.context, cart_id, variant_id, quantity)

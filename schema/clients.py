@@ -69,53 +69,53 @@ class Client:
     updated_at: datetime
 
     @strawberry.field(description="Which part of each backend is this client's; what is not set gives nothing.")
-    def backend_scope(self: strawberry.Parent[ClientRecord]) -> BackendScope | None:
-        scope: BackendScopeRecord | None = self.backend_scope
+    def backend_scope(parent: strawberry.Parent[ClientRecord]) -> BackendScope | None:
+        scope: BackendScopeRecord | None = parent.backend_scope
         return scope
 
     @strawberry.field(description="Its people, newest first.", directives=[requires("core:read")])
     async def users(
-        self: strawberry.Parent[ClientRecord],
+        parent: strawberry.Parent[ClientRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
         filter: UserFilter | None = strawberry.UNSET,
     ) -> Connection[User] | None:
-        wanted = users_wanted(filter, client_id=self.id)
+        wanted = users_wanted(filter, client_id=parent.id)
         return await users.users(info.context, first=first, after=after or None, wanted=wanted)
 
     @strawberry.field(description="Its families, newest first.", directives=[requires("core:read")])
     async def families(
-        self: strawberry.Parent[ClientRecord],
+        parent: strawberry.Parent[ClientRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Family] | None:
-        page = await families.families(info.context, first=first, after=after or None, client_id=self.id)
+        page = await families.families(info.context, first=first, after=after or None, client_id=parent.id)
         return page
 
     @strawberry.field(description="Orders in its sales channels, newest first.", directives=[requires("commerce:read")])
     async def orders(
-        self: strawberry.Parent[ClientRecord],
+        parent: strawberry.Parent[ClientRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
         filter: Annotated[OrderFilter, strawberry.lazy("schema.orders")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Order, strawberry.lazy("schema.orders")]] | None:
         wanted = filter.wanted() if filter else None
-        page = await orders.orders_of_client(info.context, self, first=first, after=after or None, wanted=wanted)
+        page = await orders.orders_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
         return page
 
     @strawberry.field(description="Invoices of its company, newest first.", directives=[requires("erp:read")])
     async def invoices(
-        self: strawberry.Parent[ClientRecord],
+        parent: strawberry.Parent[ClientRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
         filter: Annotated[InvoiceFilter, strawberry.lazy("schema.invoices")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Invoice, strawberry.lazy("schema.invoices")]] | None:
         wanted = filter.wanted() if filter else None
-        page = await invoices.invoices_of_client(info.context, self, first=first, after=after or None, wanted=wanted)
+        page = await invoices.invoices_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
         return page
 
 
@@ -135,13 +135,13 @@ class ClientApp:
 
     @strawberry.field(description="Its clients, newest first.", directives=[requires("core:read")])
     async def clients(
-        self: strawberry.Parent[ClientAppRecord],
+        parent: strawberry.Parent[ClientAppRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
         filter: ClientFilter | None = strawberry.UNSET,
     ) -> Connection[Client] | None:
-        wanted = clients_wanted(filter, app_id=self.id)
+        wanted = clients_wanted(filter, app_id=parent.id)
         return await clients.clients(info.context, first=first, after=after or None, wanted=wanted)
 
 

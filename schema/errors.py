@@ -19,7 +19,7 @@ def readable(error: GraphQLError) -> GraphQLError:
     """The error as the client sees it. What is masked is logged whole, under the request id that the client gets."""
     request_id = operation.current().request_id
     cause = error.original_error
-    if cause is None or isinstance(cause, GraphQLError):
+    if cause is None or isinstance(cause, GraphQLError) or _is_about_a_literal(error):
         # Parse, validation and variable errors are written for the client already.
         code = (error.extensions or {}).get("code", "BAD_USER_INPUT")
         return _with(error, error.message, {"retryable": False, **(error.extensions or {}), "code": code}, request_id)
@@ -38,6 +38,12 @@ def readable_all(errors: list[GraphQLError]) -> list[GraphQLError]:
         codes = {"code": "INTERNAL", "retryable": False, "omitted": rest}
         shown.append(_with(GraphQLError(""), f"{rest} more errors", codes, operation.current().request_id))
     return shown
+
+
+def _is_about_a_literal(error: GraphQLError) -> bool:
+    """Whether a scalar did not understand a value in the document. Validation says so with the scalar's ValueError
+    as its cause and a node, but no path: nothing was executed yet."""
+    return isinstance(error.original_error, ValueError) and error.path is None and bool(error.nodes)
 
 
 def _with(error: GraphQLError, message: str, extensions: dict[str, object], request_id: str) -> GraphQLError:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphql import GraphQLError, OperationType
-from strawberry.extensions import SchemaExtension
+from strawberry.extensions import ParserCache, SchemaExtension
 from strawberry.types.execution import StreamExecutionResult
 
 from core import operation
 from core.operation import Operation
-from core.telemetry import caller, upstream_totals
+from core.telemetry import Totals, add_calls, caller
 from resolvers.context import Context
 from schema.errors import readable_all
 
@@ -26,7 +26,9 @@ class OperationEvent(SchemaExtension):
     def __init__(self, *, query_timeout_s: float, mutation_timeout_s: float) -> None:
         self._timeouts = {OperationType.QUERY: query_timeout_s, OperationType.MUTATION: mutation_timeout_s}
         self._ms: dict[str, float] = {}
-        self._codes: list[str] = []
+        self._upstream: Totals = {}
+        self._codes: dict[str, None] = {}
+        self._was_streamed = False
 
     def on_operation(self) -> Iterator[None]:
         context: Context = self.execution_context.context
@@ -35,12 +37,16 @@ class OperationEvent(SchemaExtension):
             self._running.request_id = context.request_id
         operation.enter(self._running)
         started = time.perf_counter()
-        yield
-        result = self.execution_context.result
-        errors: list[GraphQLError] = list(getattr(result, "errors", None) or [])
-        if errors and result is not None:
-            result.errors = self._told(errors)  # type: ignore[union-attr]
-        self._log(context, round((time.perf_counter() - started) * 1000, 2))
+        try:
+            yield
+            if not self._was_streamed:
+                self._tell(self.execution_context.result)
+        except GraphQLError as error:
+            # Raised by an extension, so that Strawberry makes a result of it only behind this one.
+            raise self._told([error])[0] from error
+        finally:
+            add_calls(self._upstream, self._running.calls)
+            self._log(context, round((time.perf_counter() - started) * 1000, 2))
 
     def on_parse(self) -> Iterator[None]:
         yield from self._timed("parse")
@@ -58,9 +64,13 @@ class OperationEvent(SchemaExtension):
         yield from self._timed("execute")
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
-        if getattr(result, "errors", None):
-            result.errors = self._told(list(result.errors))  # type: ignore[union-attr, arg-type]
+        self._was_streamed = True
+        self._tell(result)
         yield
+        # The next event reads anew: loaders remember, and calls add up, within one.
+        add_calls(self._upstream, self._running.calls)
+        self._running = Operation(request_id=self._running.request_id)
+        operation.enter(self._running)
 
     def get_results(self) -> dict[str, Any]:
         context: Context = self.execution_context.context
@@ -87,9 +97,13 @@ class OperationEvent(SchemaExtension):
         yield
         self._ms[step] = round((time.perf_counter() - started) * 1000, 2)
 
+    def _tell(self, result: Any) -> None:
+        if errors := getattr(result, "errors", None):
+            result.errors = self._told(list(errors))
+
     def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:
         told = readable_all(errors)
-        self._codes = [str((error.extensions or {}).get("code")) for error in told]
+        self._codes |= {str((error.extensions or {}).get("code")): None for error in told}
         return told
 
     def _kind(self) -> OperationType:
@@ -104,11 +118,30 @@ class OperationEvent(SchemaExtension):
         log.info(
             "operation",
             extra={
-                "operation": self.execution_context.operation_name,
+                "operation": self._name(),
                 "viewer": caller(context.principal),
                 "request_id": self._running.request_id,
                 "ms": ms,
-                "upstream": upstream_totals(self._running.calls),
-                "errors": self._codes,
+                "upstream": self._upstream,
+                "errors": list(self._codes),
             },
         )
+
+    def _name(self) -> str | None:
+        """The operation's name, if the document has it: what a caller says besides may be anything."""
+        document, name = self.execution_context.graphql_document, self.execution_context.operation_name
+        names = [getattr(node, "name", None) for node in document.definitions] if document else []
+        return name if any(node is not None and node.value == name for node in names) else None
+
+
+class ParsedDocuments(ParserCache):
+    """Strawberry's cache of parsed documents, which itself lets a syntax error escape every extension, and on a socket
+    escape Strawberry altogether."""
+
+    def on_parse(self) -> Iterator[None]:
+        try:
+            parsed = self.cached_parse_document(self.execution_context.query, **self.execution_context.parse_options)
+        except GraphQLError:
+            parsed = None  # Strawberry parses it once more and reports what it finds
+        self.execution_context.graphql_document = parsed
+        yield

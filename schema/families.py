@@ -11,7 +11,7 @@ import strawberry
 from datasources.mongo import FamilyBenefitRecord, FamilyRecord, FamilyRole
 from resolvers import families
 from resolvers.clients import ClientById
-from resolvers.users import UserById
+from resolvers.families import MemberById
 from schema.directives import requires
 from schema.fields import link
 from schema.info import Info
@@ -27,7 +27,7 @@ strawberry.enum(FamilyRole, description="A family has one OWNER.")
 @strawberry.type(description="Somebody's place in a family.")
 class FamilyMember:
     user: Annotated[User, strawberry.lazy("schema.users")] | None = link(
-        UserById, key="user_id", description="Who it is, as far as the caller may see them."
+        MemberById, key="user_id", description="Who it is. Members see each other's name and role, nothing more."
     )
     role: FamilyRole
     joined_at: datetime
@@ -38,13 +38,13 @@ class FamilyBenefit:
     code: str
     name: str
     shared_by: Annotated[User, strawberry.lazy("schema.users")] | None = link(
-        UserById, key="shared_by_id", description="The member who brought it."
+        MemberById, key="shared_by_id", description="The member who brought it."
     )
     valid_until: datetime | None
 
     @strawberry.field(description="A discount in per cent.")
-    def percent_off(self: strawberry.Parent[FamilyBenefitRecord]) -> Decimal | None:
-        return None if self.percent_off is None else Decimal(self.percent_off)
+    def percent_off(parent: strawberry.Parent[FamilyBenefitRecord]) -> Decimal | None:
+        return None if parent.percent_off is None else Decimal(parent.percent_off)
 
 
 @strawberry.type(description="People of one client who share benefits.")

@@ -14,7 +14,7 @@ import strawberry
 
 from resolvers.context import Loader
 from schema.info import Info
-from schema.scalars import CurrencyCode, Money
+from schema.scalars import Money, money_of
 
 
 def link(
@@ -51,6 +51,6 @@ def money(attribute: str, *, description: str | None = None) -> Any:
 
     def resolve(root: Any) -> Money | None:
         amount: Decimal | None = getattr(root, attribute)
-        return None if amount is None else Money(amount=amount, currency=CurrencyCode(root.currency))
+        return None if amount is None else money_of(amount, root.currency)
 
     return strawberry.field(resolver=resolve, description=description, metadata={"money": attribute})

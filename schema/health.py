@@ -39,8 +39,8 @@ class SystemHealth:
     message: str | None = strawberry.field(description="What is wrong.")
 
     @strawberry.field(description="Whether it answers.")
-    def status(self: strawberry.Parent[SystemState]) -> SystemStatus:
-        return SystemStatus.UP if self.is_up else SystemStatus.DOWN
+    def status(parent: strawberry.Parent[SystemState]) -> SystemStatus:
+        return SystemStatus.UP if parent.is_up else SystemStatus.DOWN
 
 
 @strawberry.type(description="The state of the whole.")

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
-from resolvers.deliveries import DeliveriesByOrderId, DeliveryByOrderId
-from resolvers.invoices import InvoiceByOrderId, InvoicesByOrderId
-from resolvers.workflows import WorkflowByOrderId
 
 from datasources.medusa import OrderStatus
 from resolvers import orders
+from resolvers.deliveries import DeliveriesByOrderId, DeliveryByOrderId
+from resolvers.invoices import InvoiceByOrderId, InvoicesByOrderId
 from resolvers.orders import NewOrder, OrderWanted
 from resolvers.users import UserByMedusaCustomerId
+from resolvers.workflows import WorkflowByOrderId
 from schema.carts import LineItem, new_items
 from schema.directives import requires
 from schema.fields import link, money
@@ -140,11 +140,11 @@ class OrderQuery:
         filter: OrderFilter | None = strawberry.UNSET,
     ) -> Connection[Order] | None:
         wanted = filter.wanted() if filter else OrderWanted()
-        return await orders.orders(info.context, first=first, after=after or None, wanted=wanted)  # type: ignore[return-value]
+        return await orders.orders(info.context, first=first, after=after or None, wanted=wanted)
 
     @strawberry.field(description="One order.", directives=[requires("commerce:read")])
     async def order(self, info: Info, id: strawberry.ID) -> Order | None:
-        return await orders.order(info.context, id)  # type: ignore[return-value]
+        return await orders.order(info.context, id)
 
 
 @strawberry.type
@@ -154,11 +154,11 @@ class OrderMutation:
         directives=[requires("commerce:write")],
     )
     async def create_order(self, info: Info, input: CreateOrderInput) -> Order | None:
-        return await orders.create_order(info.context, input.wanted())  # type: ignore[return-value]
+        return await orders.create_order(info.context, input.wanted())
 
     @strawberry.mutation(
         description="Cancels an order and gives back what was paid; refused once it is fulfilled.",
         directives=[requires("commerce:write")],
     )
     async def cancel_order(self, info: Info, id: strawberry.ID) -> Order | None:
-        return await orders.cancel_order(info.context, id)  # type: ignore[return-value]
+        return await orders.cancel_order(info.context, id)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from datasources.medusa import ProductRecord
 from resolvers import products
 from resolvers.products import CategoryById, InventoryByVariantId, ProductWanted
 from schema.directives import requires
@@ -78,9 +77,9 @@ class Product:
 
     @strawberry.field(description="From the ERP, by the variants' SKUs.", directives=[requires("erp:staff")])
     async def stock_levels(
-        self: strawberry.Parent[ProductRecord], info: Info
+        self: Any, info: Info
     ) -> list[Annotated[StockLevel, strawberry.lazy("schema.stock")]] | None:
-        return await products.stock_levels_of_product(info.context, self)  # type: ignore[return-value]
+        return await products.stock_levels_of_product(info.context, self)
 
 
 @strawberry.type(description="A shop.")
@@ -101,7 +100,7 @@ class ProductQuery:
         filter: ProductFilter | None = strawberry.UNSET,
     ) -> Connection[Product] | None:
         wanted = filter.wanted() if filter else ProductWanted()
-        return await products.products(info.context, first=first, after=after or None, wanted=wanted)  # type: ignore[return-value]
+        return await products.products(info.context, first=first, after=after or None, wanted=wanted)
 
     @strawberry.field(
         description="One product, by id or by handle: exactly one of them.", directives=[requires("commerce:read")]
@@ -112,14 +111,14 @@ class ProductQuery:
         id: strawberry.ID | None = strawberry.UNSET,
         handle: str | None = strawberry.UNSET,
     ) -> Product | None:
-        return await products.product(info.context, id=id or None, handle=handle or None)  # type: ignore[return-value]
+        return await products.product(info.context, id=id or None, handle=handle or None)
 
     @strawberry.field(description="Groups of products, newest first.", directives=[requires("commerce:read")])
     async def categories(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[Category] | None:
-        return await products.categories(info.context, first=first, after=after or None)  # type: ignore[return-value]
+        return await products.categories(info.context, first=first, after=after or None)
 
     @strawberry.field(description="The shops; normally one.", directives=[requires("commerce:read")])
     async def stores(self, info: Info) -> list[Store] | None:
-        return await products.stores(info.context)  # type: ignore[return-value]
+        return await products.stores(info.context)

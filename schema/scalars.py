@@ -8,6 +8,8 @@ from typing import NewType
 import strawberry
 from strawberry.types.scalar import ScalarDefinition, scalar
 
+from core.money import written
+
 CurrencyCode = NewType("CurrencyCode", str)
 Scope = NewType("Scope", str)
 
@@ -34,6 +36,11 @@ def _currency(value: object) -> str:
 class Money:
     amount: Decimal
     currency: CurrencyCode
+
+
+def money_of(amount: Decimal, currency: str) -> Money:
+    """`currency` is a code in upper case."""
+    return Money(amount=written(amount, currency), currency=CurrencyCode(currency))
 
 
 @strawberry.type(description="A point on the globe, in degrees (WGS 84).")

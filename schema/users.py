@@ -85,54 +85,54 @@ class User:
     updated_at: datetime
 
     @strawberry.field(description="What they may use as staff.")
-    def staff_access(self: strawberry.Parent[UserRecord]) -> StaffAccess | None:
-        return self.staff_access
+    def staff_access(parent: strawberry.Parent[UserRecord]) -> StaffAccess | None:
+        return parent.staff_access
 
     @strawberry.field(description="The same person in each backend.")
-    def linked_accounts(self: strawberry.Parent[UserRecord]) -> LinkedAccounts:
-        accounts: LinkedAccountsRecord = self.linked_accounts
+    def linked_accounts(parent: strawberry.Parent[UserRecord]) -> LinkedAccounts:
+        accounts: LinkedAccountsRecord = parent.linked_accounts
         return accounts
 
     @strawberry.field(description="Their orders, newest first.", directives=[requires("commerce:read")])
     async def orders(
-        self: strawberry.Parent[UserRecord],
+        parent: strawberry.Parent[UserRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
         filter: Annotated[OrderFilter, strawberry.lazy("schema.orders")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Order, strawberry.lazy("schema.orders")]] | None:
         wanted = filter.wanted() if filter else None
-        page = await orders.orders_of_user(info.context, self, first=first, after=after or None, wanted=wanted)
+        page = await orders.orders_of_user(info.context, parent, first=first, after=after or None, wanted=wanted)
         return page
 
     @strawberry.field(description="Their invoices, newest first.", directives=[requires("erp:read")])
     async def invoices(
-        self: strawberry.Parent[UserRecord],
+        parent: strawberry.Parent[UserRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Invoice, strawberry.lazy("schema.invoices")]] | None:
-        page = await invoices.invoices_of_user(info.context, self, first=first, after=after or None)
+        page = await invoices.invoices_of_user(info.context, parent, first=first, after=after or None)
         return page
 
     @strawberry.field(description="Deliveries of their orders, newest first.", directives=[requires("logistics:read")])
     async def deliveries(
-        self: strawberry.Parent[UserRecord],
+        parent: strawberry.Parent[UserRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Delivery, strawberry.lazy("schema.deliveries")]] | None:
-        page = await deliveries.deliveries_of_user(info.context, self, first=first, after=after or None)
+        page = await deliveries.deliveries_of_user(info.context, parent, first=first, after=after or None)
         return page
 
     @strawberry.field(description="What was started for them, newest first.", directives=[requires("workflows:read")])
     async def workflows(
-        self: strawberry.Parent[UserRecord],
+        parent: strawberry.Parent[UserRecord],
         info: Info,
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Workflow, strawberry.lazy("schema.workflows")]] | None:
-        page = await workflows.workflows_of_user(info.context, self, first=first, after=after or None)
+        page = await workflows.workflows_of_user(info.context, parent, first=first, after=after or None)
         return page
 
 

@@ -34,8 +34,8 @@ class Viewer:
     )
 
     @strawberry.field(description="What the caller may do.")
-    def scopes(self: strawberry.Parent[Principal]) -> list[Scope]:
-        return [Scope(scope) for scope in sorted(self.scopes)]
+    def scopes(parent: strawberry.Parent[Principal]) -> list[Scope]:
+        return [Scope(scope) for scope in sorted(parent.scopes)]
 
 
 @strawberry.type

@@ -9,9 +9,12 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client
 
-from core.settings import TemporalSettings
+from core.settings import MongoSettings, TemporalSettings
 from datasources._embedded import Endpoints, Needs, children
+from datasources.mongo import Mongo
 from datasources.temporal import Temporal, connect
+from sandbox import omnistack
+from tests.fulfilment import Company, open_company
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +44,25 @@ async def temporal(engines: Endpoints, temporal_settings: TemporalSettings) -> A
     opened = await Temporal.open(temporal_settings, engines.temporal_address or "")
     yield opened
     await opened.aclose()
+
+
+@pytest.fixture(scope="session")
+async def mongo(engines: Endpoints) -> AsyncIterator[Mongo]:
+    """The core store with the demo world's people and clients."""
+    opened = Mongo.open(MongoSettings(database="fulfilment"), engines.mongodb_uri or "")
+    try:
+        await opened.prepare()
+        names = omnistack.key_owners()
+        marks = dict.fromkeys(names, "none")
+        documents = omnistack.documents([], {name: f"hash of {name}" for name in names}, marks)
+        await opened.insert({kind: documents[kind] for kind in ("users", "clients", "client_apps")})
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+@pytest.fixture
+async def company(engines: Endpoints, mongo: Mongo) -> AsyncIterator[Company]:
+    """A company of the test's own, without a worker."""
+    async with open_company(engines, mongo) as opened:
+        yield opened

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 CLOCKS_APART = timedelta(hours=1)
 """How far our clock and a backend's may differ."""
+NOT_UNDER_WAY = frozenset({"created", "pending", "scheduled", "ready", "assigned", "dispatched"})
+"""Of a delivery. Companies add words of their own, which are taken for a driver on the road."""
 MAIL_PAUSES_S = (1.0, 4.0)
 """Between tries of a mail that was surely not accepted."""
 
@@ -189,7 +191,9 @@ class OrderActivities:
             )
         }
         items = [
-            NewInvoiceItem(sku=skus.get(item.variant_id or "") or "", quantity=Decimal(item.quantity), rate=item.unit_price)
+            NewInvoiceItem(
+                sku=skus.get(item.variant_id or "") or "", quantity=Decimal(item.quantity), rate=item.unit_price
+            )
             for item in order.items
         ]
         invoice = await self._sources.erpnext.create_invoice(
@@ -199,7 +203,8 @@ class OrderActivities:
                 company=scope.erp_company,
                 currency=order.currency,
                 items=items,
-                shipping=order.shipping_total,
+                # Taxes and discounts too, so that what is invoiced is what is paid.
+                shipping=order.total - sum((item.rate * item.quantity for item in items), Decimal(0)),
             )
         )
         return InvoiceMade(invoice.id)
@@ -208,7 +213,7 @@ class OrderActivities:
     async def cancel_invoices(self, job: OrderRef) -> Outcome:
         erpnext = self._sources.erpnext
         for invoice in await erpnext.invoices_by_order_ids([job.order_id]):
-            if invoice.status != "Cancelled":
+            if not invoice.is_cancelled:
                 await erpnext.cancel_invoice(invoice.id)
         return Outcome()
 
@@ -250,9 +255,9 @@ class OrderActivities:
         """Raises: CannotUndo for one that is on its way."""
         fleetbase = self._sources.fleetbase
         for delivery in await fleetbase.deliveries_by_order_ids([job.order_id]):
-            if delivery.status == "canceled":
+            if delivery.is_canceled:
                 continue
-            if delivery.status not in ("created", "dispatched"):
+            if delivery.status not in NOT_UNDER_WAY:
                 raise CannotUndo("the delivery is under way", source=BackendName.FLEETBASE)
             await fleetbase.cancel_delivery(delivery.id)
         return Outcome()

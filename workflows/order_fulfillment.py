@@ -56,9 +56,7 @@ class OrderFulfillmentWorkflow:
         async with saga.step("cart"):
             # Its id is in the history before anything else happens to it: a cart is made once.
             cart = await saga.do(Do.create_cart, CartJob(user_id, client_id, wanted.items))
-            ready = await saga.do(
-                Do.prepare_cart, PrepareCartJob(user_id, cart.cart_id, wanted.shipping_address)
-            )
+            ready = await saga.do(Do.prepare_cart, PrepareCartJob(user_id, cart.cart_id, wanted.shipping_address))
         async with saga.step("hold", undo=pay_back):
             hold = await saga.do(
                 Do.place_hold,

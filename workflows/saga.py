@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as RanOutOfTime
 
 with workflow.unsafe.imports_passed_through():
     import msgspec
@@ -71,10 +72,9 @@ class Saga:
         }
         self._backward = {**self._forward, "retry_policy": RetryPolicy(maximum_attempts=0, **pauses)}
         self._forward["schedule_to_close_timeout"] = timedelta(seconds=timing.give_up_s)
-        self._once = {**self._forward, "start_to_close_timeout": timedelta(seconds=timing.give_up_s)}
         self._forward["retry_policy"] = RetryPolicy(maximum_attempts=timing.tries, **pauses)
-        # A message is repeated by its activity alone; here only a worker that died before it began is replaced.
-        self._once["retry_policy"] = RetryPolicy(maximum_attempts=2, **pauses)
+        # A message is repeated by its activity, which knows whether it may be; that is all one try here.
+        self._message = {**self._forward, "start_to_close_timeout": timedelta(seconds=timing.give_up_s)}
 
     async def run(self, body: Callable[[], Awaitable[T]]) -> T:
         """What `body` gives. When a step fails or the workflow is cancelled, undoes everything and raises.
@@ -122,7 +122,7 @@ class Saga:
         cancellation comes too late for it: nobody is told of an order that is then taken back."""
         self._begin(name)
         try:
-            sent = await _unstoppable(workflow.execute_activity_method(activity, argument, **self._once))
+            sent = await _unstoppable(workflow.execute_activity_method(activity, argument, **self._message))
         except FailureError as exc:
             failure = _explain(exc)
             self._end(name, StepStatus.FAILED, attempt=failure.attempt, error=failure.message)
@@ -201,6 +201,6 @@ def _explain(exc: BaseException) -> Failure:
     if isinstance(cause, ApplicationError):
         attempt = cause.details[0] if cause.details and isinstance(cause.details[0], int) else 1
         return Failure(cause.type or "INTERNAL", cause.message, attempt)
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, RanOutOfTime):
         return Failure("UPSTREAM_TIMEOUT", "did not end in time", 1)
     return Failure("INTERNAL", "something unexpected happened", 1)

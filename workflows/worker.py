@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from core.settings import Settings, TemporalSettings
+from core.telemetry import configure_logging
+from datasources import Sources, open_sources
+from datasources.temporal import connect, register_search_attributes
 from workflows.activities import OrderActivities
 from workflows.order_fulfillment import OrderFulfillmentWorkflow
-
-if TYPE_CHECKING:
-    from datasources import Sources
 
 LINGER_S = 0.5
 """A process that ends right after its last use of Temporal may crash on the way out (temporalio/sdk-python#300)."""
@@ -40,25 +41,43 @@ def build_worker(client: Client, settings: TemporalSettings, sources: Sources) -
     )
 
 
+@asynccontextmanager
+async def embedded_worker(settings: Settings, sources: Sources) -> AsyncIterator[None]:
+    """A worker beside whatever the block does, unless the settings leave that to another process. Ends gracefully."""
+    if not settings.temporal.embedded_worker:
+        yield
+        return
+    async with _working(sources):
+        yield
+
+
+@asynccontextmanager
+async def _working(sources: Sources) -> AsyncIterator[None]:
+    settings = sources.settings.temporal
+    client = await connect(settings, settings.address or "", brisk=False)
+    if not await register_search_attributes(client):
+        _log.warning("search attributes cannot be registered; an operator must have done it")
+    async with build_worker(client, settings, sources):
+        yield
+    await asyncio.sleep(LINGER_S)
+
+
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then finish what runs."""
-    from datasources import open_sources  # noqa: PLC0415
-    from datasources.temporal import connect, register_search_attributes  # noqa: PLC0415
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with open_sources(settings, attach=True) as sources:
-        client = await connect(settings.temporal, sources.temporal.address, brisk=False)
-        if not await register_search_attributes(client):
-            _log.warning("search attributes cannot be registered; an operator must have done it")
-        async with build_worker(client, settings.temporal, sources):
-            _log.info("the worker runs")
-            await stop.wait()
-    await asyncio.sleep(LINGER_S)
+    async with open_sources(settings, attach=True) as sources, _working(sources):
+        _log.info("the worker runs")
+        await stop.wait()
+
+
+def main() -> None:
+    settings = Settings()
+    configure_logging(settings.log_level)
+    asyncio.run(run(settings))
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    asyncio.run(run(Settings()))
+    main()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.money import exponent, from_minor, to_minor
+from core.money import exponent, from_minor, to_minor, written
 
 CURRENCIES = st.sampled_from(["EUR", "ALL", "JPY", "KRW", "BHD", "KWD", "CLF", "usd"])
 MINOR = st.integers(min_value=-(10**24), max_value=10**24)
@@ -72,3 +72,19 @@ def test_a_digit_beyond_the_last_decimal_is_never_rounded_away(
 def test_the_surrounding_decimal_context_makes_no_difference(minor: int, currency: str) -> None:
     with localcontext(prec=1):
         assert to_minor(from_minor(minor, currency), currency) == minor
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [
+        ("29737.0", "ALL", "29737.00"),
+        ("29737", "ALL", "29737.00"),
+        ("3E+2", "EUR", "300.00"),
+        ("19.0281", "EUR", "19.0281"),
+        ("12.50", "EUR", "12.50"),
+        ("1099.0", "JPY", "1099"),
+        ("-0.0", "EUR", "-0.00"),
+    ],
+)
+def test_one_sum_is_written_in_one_way(amount: str, currency: str, shown: str) -> None:
+    assert str(written(Decimal(amount), currency)) == shown

@@ -67,9 +67,7 @@ async def test_a_mail_is_sent_with_its_key_and_gives_the_id_it_got() -> None:
         (httpx.Response(500), BackendUnavailable),
     ],
 )
-async def test_a_mail_that_was_refused_surely_did_not_go_out(
-    answer: httpx.Response, error: type[BackendError]
-) -> None:
+async def test_a_mail_that_was_refused_surely_did_not_go_out(answer: httpx.Response, error: type[BackendError]) -> None:
     with pytest.raises(error) as refused:
         await answering(lambda request: answer).send_mail(MAIL)
     assert not isinstance(refused.value, OutcomeUnknown)

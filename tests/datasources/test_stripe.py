@@ -108,7 +108,12 @@ def test_opening_without_a_key_is_refused() -> None:
     [
         (
             402,
-            {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds", "message": "No funds."},
+            {
+                "type": "card_error",
+                "code": "card_declined",
+                "decline_code": "insufficient_funds",
+                "message": "No funds.",
+            },
             "No funds.",
             "insufficient_funds",
         ),

@@ -147,17 +147,17 @@ async def test_lists_filter_by_owner_order_status_and_page_with_tokens(temporal:
     for n in range(3):
         await temporal.start(new(user_id=mine, client_id=client, order_id=order if n == 0 else ""))
     await temporal.start(new(user_id="somebody else", client_id=client))
-    assert {row.user_id for row in await listed(temporal, WorkflowFilter(user_id=mine), 3)} == {mine}
+    assert {row.user_id for row in await listed(temporal, WorkflowFilter(user_ids=[mine]), 3)} == {mine}
     assert len(await listed(temporal, WorkflowFilter(client_ids=[client]), 4)) == 4
     assert [row.order_id for row in await listed(temporal, WorkflowFilter(order_ids=[order]), 1)] == [order]
-    assert await temporal.count(WorkflowFilter(user_id=mine)) == 3
-    assert await temporal.count(WorkflowFilter(user_id=mine, status=WorkflowStatus.FAILED)) == 0
+    assert await temporal.count(WorkflowFilter(user_ids=[mine])) == 3
+    assert await temporal.count(WorkflowFilter(user_ids=[mine], status=WorkflowStatus.FAILED)) == 0
     assert await temporal.list_page(WorkflowFilter(client_ids=[]), limit=10) == ([], None)
     assert await temporal.list_page(WorkflowFilter(status=WorkflowStatus.PLANNED), limit=10) == ([], None)
 
-    first, token = await temporal.list_page(WorkflowFilter(user_id=mine), limit=2)
+    first, token = await temporal.list_page(WorkflowFilter(user_ids=[mine]), limit=2)
     assert token is not None
-    rest, _ = await temporal.list_page(WorkflowFilter(user_id=mine), limit=2, token=token)
+    rest, _ = await temporal.list_page(WorkflowFilter(user_ids=[mine]), limit=2, token=token)
     assert len({row.id for row in first + rest}) == 3
 
 
@@ -165,14 +165,14 @@ async def test_lists_filter_by_owner_order_status_and_page_with_tokens(temporal:
 async def test_a_value_cannot_leave_its_quotes(temporal: Temporal, value: str) -> None:
     await temporal.start(new(user_id=value, client_id="quotes"))
     for user_id in (value, "anybody"):
-        rows, _ = await temporal.list_page(WorkflowFilter(user_id=user_id, client_ids=["quotes"]), limit=50)
+        rows, _ = await temporal.list_page(WorkflowFilter(user_ids=[user_id], client_ids=["quotes"]), limit=50)
         assert {row.user_id for row in rows} <= {user_id}
 
 
 async def test_a_quoted_value_finds_itself(temporal: Temporal) -> None:
     value = f"O'Hara {uuid4()}"
     await temporal.start(new(user_id=value))
-    assert (await listed(temporal, WorkflowFilter(user_id=value), 1))[0].user_id == value
+    assert (await listed(temporal, WorkflowFilter(user_ids=[value]), 1))[0].user_id == value
 
 
 @pytest.mark.usefixtures("worker")
@@ -263,10 +263,10 @@ async def test_a_result_is_success_result_and_artifacts(temporal: Temporal) -> N
 
 
 async def test_workflows_of_other_kinds_are_not_there(temporal: Temporal, worker_client: Client) -> None:
-    id = f"foreign-{uuid4()}"
-    await worker_client.start_workflow("Foreign", id=id, task_queue="nobody")
-    assert await temporal.describe(id) is None
-    await worker_client.get_workflow_handle(id).terminate()
+    foreign = f"foreign-{uuid4()}"
+    await worker_client.start_workflow("Foreign", id=foreign, task_queue="nobody")
+    assert await temporal.describe(foreign) is None
+    await worker_client.get_workflow_handle(foreign).terminate()
 
 
 async def test_nobody_answering_is_unavailable_once_patience_ends(temporal_settings: TemporalSettings) -> None:
@@ -298,7 +298,7 @@ async def test_a_slow_listener_skips_to_the_newest_and_is_told_of_the_gap() -> N
             yield n
 
     stream = Broadcast(numbers, buffer=3)
-    async with aclosing(stream.listen()) as slow:  # type: ignore[type-var]
+    async with aclosing(stream.listen()) as slow:
         assert await anext(slow) == (0, False)
         go.set()
         fast = [heard.item async for heard in stream.listen()]
@@ -315,8 +315,7 @@ async def test_a_failing_source_fails_every_listener() -> None:
         raise ConnectionError
 
     stream = Broadcast(broken)
-    heard = []
+    listening = stream.listen()
+    assert await anext(listening) == (1, False)
     with pytest.raises(ConnectionError):
-        async for item in stream.listen():
-            heard.append(item.item)
-    assert heard == [1]
+        await anext(listening)

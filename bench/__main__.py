@@ -1,0 +1,72 @@
+"""`python -m bench`: the dashboard query on the gateway and on a plain server, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import sys
+
+from bench.contenders import DidNotStart, open_field
+from bench.contest import Effort, compete
+from bench.load import WrongAnswer
+from bench.processes import Cores, split_cores
+from bench.table import heading, lines
+from graphiql.examples import DASHBOARD
+
+
+def main() -> None:
+    arguments = _arguments()
+    effort = Effort(arguments.seconds, arguments.rounds, arguments.connections)
+    try:
+        asyncio.run(_bench(arguments.sizes, effort))
+    except (DidNotStart, WrongAnswer) as exc:
+        sys.exit(str(exc))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--sizes", type=_at_least_one, nargs="+", default=[1, 50, 100], help="orders per dashboard")
+    parser.add_argument("--seconds", type=_half_or_more, default=4.0, help="length of a round")
+    parser.add_argument("--rounds", type=_at_least_one, default=3, help="rounds per contender and size")
+    parser.add_argument("--connections", type=_at_least_one, default=4, help="requests that are in flight at a time")
+    return parser.parse_args()
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _half_or_more(text: str) -> float:
+    if (seconds := float(text)) < 0.5:
+        raise argparse.ArgumentTypeError("at least 0.5: CPU time is counted in hundredths of a second")
+    return seconds
+
+
+async def _bench(sizes: list[int], effort: Effort) -> None:
+    cores = split_cores()
+    async with open_field(cores) as field:
+        print(_conditions(sizes, effort, cores), heading(), sep="\n\n", flush=True)
+        for n in sizes:
+            gateway, plain = await compete(field, DASHBOARD.query, {"n": n}, effort)
+            print(*lines(n, gateway, plain), sep="\n", flush=True)
+
+
+def _conditions(sizes: list[int], effort: Effort, cores: Cores | None) -> str:
+    again = f"--sizes {' '.join(map(str, sizes))} --seconds {effort.seconds:g}"
+    again += f" --rounds {effort.rounds} --connections {effort.connections}"
+    where = "all processes on any core" if cores is None else "the server alone on one core"
+    return (
+        f"python -m bench {again}\n"
+        f"Python {platform.python_version()}; the dashboard of n orders over HTTP, {where};\n"
+        f"median (lowest-highest) of {effort.rounds} interleaved rounds, ratios round by round.\n"
+        "Where busy is well below 100%, the sandbox or the load was the limit: go by CPU per request."
+    )
+
+
+if __name__ == "__main__":
+    main()

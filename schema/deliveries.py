@@ -1,0 +1,146 @@
+"""Deliveries: where they are, who carries them and which orders they belong to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from datasources.fleetbase import DeliveryRecord
+from resolvers import deliveries
+from resolvers.deliveries import DeliveryWanted
+from resolvers.orders import OrderById
+from schema.directives import requires
+from schema.fields import link
+from schema.fleet import Driver, Vehicle
+from schema.info import Info
+from schema.inputs import AddressInput
+from schema.pages import Connection
+from schema.scalars import GeoPoint, Place
+
+if TYPE_CHECKING:
+    from schema.orders import Order
+
+
+@strawberry.input(description="Narrows a list of deliveries.")
+class DeliveryFilter:
+    order_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Deliveries of these orders, at most 100."
+    )
+    status: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="One, or several with commas; `active` is all that are neither completed nor canceled.",
+    )
+    driver_id: strawberry.ID | None = strawberry.UNSET
+
+    def wanted(self) -> DeliveryWanted:
+        return DeliveryWanted(
+            order_ids=tuple(self.order_ids) if isinstance(self.order_ids, list) else None,
+            status=self.status or None,
+            driver_id=self.driver_id or None,
+        )
+
+
+@strawberry.type(description="Something that happened to a delivery.")
+class DeliveryEvent:
+    code: str = strawberry.field(description="Such as `DISPATCHED` or `COMPLETED`.")
+    status: str = strawberry.field(description="The same in words.")
+    details: str | None
+    location: GeoPoint | None = strawberry.field(description="Where it happened, if that is known.")
+    created_at: datetime
+
+
+@strawberry.type(description="Goods on their way from one place to another.")
+class Delivery:
+    id: strawberry.ID
+    internal_id: str | None = strawberry.field(
+        description="The gateway's own reference: the order's id, if it has one."
+    )
+    status: str = strawberry.field(
+        description="Such as `created`, `enroute`, `completed` or `canceled`; companies have words of their own."
+    )
+    tracking_number: str | None = strawberry.field(description="For people, to follow it by.")
+    driver: Driver | None
+    vehicle: Vehicle | None
+    order: Annotated[Order, strawberry.lazy("schema.orders")] | None = link(
+        OrderById, key="order_id", description="What is delivered.", directives=[requires("commerce:read")]
+    )
+    pickup: Place | None
+    dropoff: Place | None
+    eta_seconds: int | None = strawberry.field(description="How long the way takes, as computed with the route.")
+    distance_meters: int | None = strawberry.field(description="How long the way is, as computed with the route.")
+    location: GeoPoint | None = strawberry.field(
+        description="With its driver while it is under way, else where it was last reported."
+    )
+    events: list[DeliveryEvent] = strawberry.field(description="What happened to it, newest first.")
+    scheduled_at: datetime | None = strawberry.field(description="Not before this time.")
+    created_at: datetime
+    updated_at: datetime
+
+
+@strawberry.input(description="Orders a delivery. Places without coordinates are looked up by their address.")
+class CreateDeliveryInput:
+    order_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The order that is delivered. If it has one already that is not canceled, that is the answer.",
+    )
+    pickup: AddressInput
+    dropoff: AddressInput
+    scheduled_at: datetime | None = strawberry.field(default=strawberry.UNSET, description="Not before this time.")
+    driver_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Who is to carry it; otherwise nobody yet."
+    )
+    notes: str | None = strawberry.field(default=strawberry.UNSET, description="For the driver.")
+
+
+def _instant(moment: datetime | None) -> datetime | None:
+    """A time without zone is UTC."""
+    if not isinstance(moment, datetime):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@strawberry.type
+class DeliveryQuery:
+    @strawberry.field(description="Deliveries, newest first.", directives=[requires("logistics:read")])
+    async def deliveries(
+        self,
+        info: Info,
+        first: int | None = 20,
+        after: str | None = strawberry.UNSET,
+        filter: DeliveryFilter | None = strawberry.UNSET,
+    ) -> Connection[Delivery] | None:
+        wanted = filter.wanted() if filter else DeliveryWanted()
+        page = await deliveries.deliveries(info.context, first=first, after=after or None, wanted=wanted)
+        return page
+
+    @strawberry.field(description="One delivery, as it is at this moment.", directives=[requires("logistics:read")])
+    async def delivery(self, info: Info, id: strawberry.ID) -> Delivery | None:
+        found: DeliveryRecord | None = await deliveries.delivery(info.context, id)
+        return found
+
+
+@strawberry.type
+class DeliveryMutation:
+    @strawberry.mutation(
+        description="Orders a delivery, of an order or of anything else.", directives=[requires("logistics:write")]
+    )
+    async def create_delivery(self, info: Info, input: CreateDeliveryInput) -> Delivery | None:
+        made: DeliveryRecord = await deliveries.create_delivery(
+            info.context,
+            order_id=input.order_id or None,
+            pickup=input.pickup.to_address(),
+            dropoff=input.dropoff.to_address(),
+            driver_id=input.driver_id or None,
+            scheduled_at=_instant(input.scheduled_at),
+            notes=input.notes or None,
+        )
+        return made
+
+    @strawberry.mutation(
+        description="Cancels a delivery; refused once it is completed.", directives=[requires("logistics:write")]
+    )
+    async def cancel_delivery(self, info: Info, id: strawberry.ID) -> Delivery | None:
+        canceled: DeliveryRecord = await deliveries.cancel_delivery(info.context, id)
+        return canceled

@@ -1,0 +1,271 @@
+"""Deliveries and the fleet as queries see them, and in how many calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.principals import Principal
+from core.settings import Settings
+from sandbox.faults import Fault
+from sandbox.world import short
+from schema import build_schema
+from tests.commerce import SERVICE, WORLD, client, person, user
+from tests.logistics import Yard, delivered, open_yard
+
+SCHEMA = build_schema(Settings())
+CUSTOMER, STAFF = user(person("CUSTOMER")), user(person("STAFF"))
+PLACES = """
+    pickup: {name: "Depot", street: "Rruga 1", city: "Tirana", country: "al", latitude: 41.33, longitude: 19.82}
+    dropoff: {street: "Rruga 2", city: "Tirana", postalCode: "1001", country: "AL", latitude: 41.32, longitude: 19.81}
+"""
+
+
+@pytest.fixture
+async def yard() -> AsyncIterator[Yard]:
+    async with open_yard() as opened:
+        yield opened
+
+
+async def ask(yard: Yard, principal: Principal, document: str, **variables: Any) -> Any:
+    """The data of an operation that has no errors."""
+    data, codes = await try_to(yard, principal, document, **variables)
+    assert codes == {}
+    return data
+
+
+async def try_to(yard: Yard, principal: Principal, document: str, **variables: Any) -> tuple[Any, dict[str, str]]:
+    """The data of an operation, and its errors' codes by field."""
+    result = await SCHEMA.execute(document, context_value=yard.context(principal), variable_values=variables)
+    codes = {".".join(map(str, error.path or ())): (error.extensions or {})["code"] for error in result.errors or ()}
+    return result.data, codes
+
+
+async def test_a_delivery_shows_everything_about_it(yard: Yard) -> None:
+    order = next(order for order in reversed(WORLD.delivered) if order.customer is not None)
+    n, driver = order.n, WORLD.drivers[order.n % len(WORLD.drivers)]
+    yard.couriers.change(n, status="started", started=True)
+    data = await ask(
+        yard,
+        SERVICE,
+        """query ($id: ID!) { delivery(id: $id) {
+            id internalId status trackingNumber etaSeconds distanceMeters scheduledAt createdAt updatedAt
+            driver { id name phone status online location { latitude longitude } vehicle { id } }
+            vehicle { id name plateNumber make model status }
+            order { id displayId }
+            pickup { name street city postalCode country location { latitude longitude } }
+            dropoff { street }
+            location { latitude longitude }
+            events { code status details location { latitude } createdAt }
+        } }""",
+        id=short("order", n),
+    )
+    found = data["delivery"]
+    assert (found["internalId"], found["status"]) == (order.id, "started")
+    assert found["order"] == {"id": order.id, "displayId": n}
+    assert found["trackingNumber"].startswith("ACM")
+    assert found["etaSeconds"] > 0
+    assert found["distanceMeters"] > 0
+    where = {"latitude": round(driver.latitude, 6), "longitude": round(driver.longitude, 6)}
+    assert found["driver"] == {
+        "id": driver.id,
+        "name": driver.name,
+        "phone": driver.phone,
+        "status": "active",
+        "online": True,
+        "location": where,
+        "vehicle": {"id": driver.vehicle_id},
+    }
+    assert found["location"] == where
+    assert found["vehicle"]["plateNumber"] == driver.plate
+    start = order.client.pickup
+    assert found["pickup"] == {
+        "name": start.name,
+        "street": start.street,
+        "city": start.city,
+        "postalCode": start.postal_code,
+        "country": start.country,
+        "location": {"latitude": start.latitude, "longitude": start.longitude},
+    }
+    assert found["dropoff"]["street"]
+    assert found["events"][-1] | {"createdAt": None} == {
+        "code": "CREATED",
+        "status": "Order Created",
+        "details": "New order was created.",
+        "location": None,
+        "createdAt": None,
+    }
+    assert found["createdAt"].endswith("+00:00")
+    paths = Counter(yard.couriers.paths)
+    assert paths == {f"GET /v1/orders/{short('order', n)}": 1, "GET /v1/drivers": 1}
+
+
+async def test_fifty_deliveries_with_driver_and_order_are_one_call_of_each_backend(yard: Yard) -> None:
+    data = await ask(
+        yard, SERVICE, "{ deliveries(first: 50) { nodes { id driver { name vehicle { name } } order { id } } } }"
+    )
+    nodes = data["deliveries"]["nodes"]
+    assert len(nodes) == 50
+    with_order = [node for node in nodes if node["id"] in set(delivered())]
+    assert len(with_order) > 40
+    assert all(node["driver"]["vehicle"]["name"] and node["order"]["id"] for node in with_order)
+    assert yard.couriers.paths == ["GET /v1/orders", "GET /v1/drivers"]
+    assert yard.shop.paths == ["GET /admin/orders"]
+
+
+async def test_deliveries_of_fifty_orders_are_one_call(yard: Yard) -> None:
+    data = await ask(
+        yard,
+        SERVICE,
+        "{ orders(first: 50) { nodes { id deliveries { id } delivery { id trackingNumber driver { name phone } } } } }",
+    )
+    nodes = data["orders"]["nodes"]
+    assert [node["delivery"]["id"] for node in nodes] == delivered()[:50]
+    assert all(node["deliveries"] == [{"id": node["delivery"]["id"]}] for node in nodes)
+    assert yard.couriers.paths == ["GET /v1/orders"]
+
+
+async def test_the_fleet_is_a_call_for_each_list(yard: Yard) -> None:
+    data = await ask(
+        yard,
+        STAFF,
+        """{ drivers(first: 5) { totalCount nodes { id vehicle { plateNumber } } pageInfo { hasNextPage } }
+             vehicles { nodes { id } }
+             fleets { nodes { name status drivers { id name vehicle { id } } vehicles { id } } }
+             serviceZones { id name border } }""",
+    )
+    assert data["drivers"]["totalCount"] is None
+    assert data["drivers"]["pageInfo"]["hasNextPage"]
+    assert all(node["vehicle"]["plateNumber"] for node in data["drivers"]["nodes"])
+    assert len(data["vehicles"]["nodes"]) == 12
+    for fleet in data["fleets"]["nodes"]:
+        assert {driver["vehicle"]["id"] for driver in fleet["drivers"]} == {each["id"] for each in fleet["vehicles"]}
+    assert {zone["border"]["type"] for zone in data["serviceZones"]} == {"Polygon"}
+    counted = Counter(yard.couriers.paths)
+    assert counted == {"GET /v1/drivers": 2, "GET /v1/vehicles": 1, "GET /v1/fleets": 1, "GET /v1/service-areas": 1}
+
+
+async def test_customers_see_their_drivers_but_no_fleet_and_change_nothing(yard: Yard) -> None:
+    data, codes = await try_to(
+        yard,
+        CUSTOMER,
+        "{ deliveries { nodes { driver { name } } } drivers { nodes { id } } vehicles { nodes { id } }"
+        " fleets { nodes { id } } serviceZones { id } }",
+    )
+    assert codes == dict.fromkeys(("drivers", "vehicles", "fleets"), "FORBIDDEN")
+    assert data["deliveries"]["nodes"]
+    assert all(node["driver"]["name"] for node in data["deliveries"]["nodes"])
+    assert len(data["serviceZones"]) == 4
+    yard.forget_calls()
+    _, codes = await try_to(
+        yard,
+        CUSTOMER,
+        f"mutation {{ createDelivery(input: {{ {PLACES} }}) {{ id }}"
+        f' cancelDelivery(id: "{delivered(0)[0]}") {{ id }} }}',
+    )
+    assert codes == {"createDelivery": "FORBIDDEN", "cancelDelivery": "FORBIDDEN"}
+    assert yard.couriers.paths == []
+
+
+async def test_a_filter_reaches_the_list(yard: Yard) -> None:
+    ids = [order.id for order in WORLD.delivered[-3:]]
+    data = await ask(
+        yard,
+        SERVICE,
+        "query ($ids: [ID!]) { deliveries(filter: {orderIds: $ids}) { totalCount edges { cursor node { internalId } } }"
+        ' done: deliveries(first: 100, filter: {status: "completed"}) { nodes { status } }'
+        f' drove: deliveries(filter: {{driverId: "{WORLD.drivers[0].id}"}}) {{ nodes {{ driver {{ id }} }} }} }}',
+        ids=ids,
+    )
+    assert [edge["node"]["internalId"] for edge in data["deliveries"]["edges"]] == ids[::-1]
+    assert data["deliveries"]["totalCount"] == 3
+    assert {node["status"] for node in data["done"]["nodes"]} == {"completed"}
+    assert {node["driver"]["id"] for node in data["drove"]["nodes"]} == {WORLD.drivers[0].id}
+
+
+async def test_a_delivery_is_made_once_joined_and_canceled(yard: Yard) -> None:
+    order = next(order for order in WORLD.orders if order.client is WORLD.clients[0])
+    create = f"""mutation ($order: ID!, $driver: ID!) {{ createDelivery(input: {{
+        orderId: $order driverId: $driver scheduledAt: "2026-07-01T10:00:00+02:00" notes: "Ring twice" {PLACES}
+    }}) {{
+        id status scheduledAt driver {{ id }} order {{ id delivery {{ id }} }} pickup {{ country postalCode }}
+    }} }}"""
+    driver = WORLD.drivers[2].id
+    made = (await ask(yard, STAFF, create, order=order.id, driver=driver))["createDelivery"]
+    assert made == {
+        "id": made["id"],
+        "status": "created",
+        "scheduledAt": "2026-07-01T08:00:00+00:00",
+        "driver": {"id": driver},
+        "order": {"id": order.id, "delivery": {"id": made["id"]}},
+        "pickup": {"country": "AL", "postalCode": None},
+    }
+    assert await ask(yard, STAFF, create, order=order.id, driver=driver) == {"createDelivery": made}
+    assert len(yard.couriers.new_deliveries) == 1
+    assert yard.couriers.new_deliveries[0]["notes"] == "Ring twice"
+    cancel = "mutation ($id: ID!) { cancelDelivery(id: $id) { id status driver { id } order { delivery { id } } } }"
+    expected = {"id": made["id"], "status": "canceled", "driver": {"id": driver}, "order": {"delivery": None}}
+    for _ in range(2):
+        assert await ask(yard, STAFF, cancel, id=made["id"]) == {"cancelDelivery": expected}
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        (f'createDelivery(input: {{ orderId: "order_x" {PLACES} }}) {{ id }}', "NOT_FOUND"),
+        (f'createDelivery(input: {{ driverId: "driver_x" {PLACES} }}) {{ id }}', "UPSTREAM_REJECTED"),
+        ('createDelivery(input: { pickup: {street: "a", city: "b", country: "Albania"}'
+         ' dropoff: {street: "a", city: "b", country: "AL"} }) { id }', "BAD_USER_INPUT"),
+        (f'cancelDelivery(id: "{delivered(1)[0]}") {{ id }}', "NOT_FOUND"),
+        (f'cancelDelivery(id: "{delivered(0)[-1]}") {{ id }}', "CONFLICT"),
+    ],
+    ids=["foreign order", "unknown driver", "no country", "foreign delivery", "completed"],
+)  # fmt: skip
+async def test_refusals_are_errors_with_a_code(yard: Yard, field: str, code: str) -> None:
+    data, codes = await try_to(yard, STAFF, f"mutation {{ {field} }}")
+    name = field.partition("(")[0]
+    assert codes == {name: code}
+    assert data == {name: None}
+    assert yard.couriers.new_deliveries == []
+
+
+async def test_without_the_shops_scope_deliveries_are_there_and_their_orders_are_not(yard: Yard) -> None:
+    narrowed = replace(SERVICE, scopes=frozenset({"logistics:read"}))
+    data, codes = await try_to(yard, narrowed, f'{{ delivery(id: "{delivered()[0]}") {{ id order {{ id }} }} }}')
+    assert data == {"delivery": {"id": delivered()[0], "order": None}}
+    assert codes == {"delivery.order": "FORBIDDEN"}
+
+
+async def test_when_the_couriers_answer_garbage_everything_else_is_there(yard: Yard) -> None:
+    yard.couriers.line.faults = [Fault("malformed")]
+    result = await SCHEMA.execute(
+        "{ orders(first: 3) { nodes { id delivery { id } } } serviceZones { id } }",
+        context_value=yard.context(client(0)),
+    )
+    assert result.data is not None
+    assert [node["delivery"] for node in result.data["orders"]["nodes"]] == [None] * 3
+    assert result.data["serviceZones"] is None
+    told = {(told["code"], told["source"]) for told in (error.extensions or {} for error in result.errors or ())}
+    assert told == {("UPSTREAM_BAD_RESPONSE", "FLEETBASE")}
+
+
+async def test_deliveries_of_a_list_of_users_are_fetched_together(yard: Yard) -> None:
+    ids = [person("CUSTOMER", 0, n).id for n in range(5)]
+    page = await ask(
+        yard,
+        SERVICE,
+        "query ($orders: [ID!]) { deliveries(filter: {orderIds: $orders}) { nodes { order { customer { id"
+        " deliveries(first: 1) { nodes { id } } } } } } }",
+        orders=[order.id for order in WORLD.delivered if order.customer and order.customer.id in ids][-5:],
+    )
+    seen = {node["order"]["customer"]["id"]: node["order"]["customer"] for node in page["deliveries"]["nodes"]}
+    assert len(seen) > 1
+    for user_id, customer in seen.items():
+        newest = next(o for o in reversed(WORLD.delivered) if o.customer and o.customer.id == user_id)
+        assert customer["deliveries"]["nodes"] == [{"id": short("order", newest.n)}]
+    assert yard.couriers.paths == ["GET /v1/orders"] * 2
+    assert len(yard.shop.paths) == 2
