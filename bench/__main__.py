@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import platform
+import signal
 import sys
 
 from bench.contenders import DidNotStart, open_field
@@ -22,15 +23,15 @@ def main() -> None:
         asyncio.run(_bench(arguments.sizes, effort))
     except (DidNotStart, WrongAnswer) as exc:
         sys.exit(str(exc))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--sizes", type=_at_least_one, nargs="+", default=[1, 50, 100], help="orders per dashboard")
-    parser.add_argument("--seconds", type=_half_or_more, default=4.0, help="length of a round")
-    parser.add_argument("--rounds", type=_at_least_one, default=3, help="rounds per contender and size")
+    parser.add_argument("--seconds", type=_half_or_more, default=2.0, help="length of a round")
+    parser.add_argument("--rounds", type=_at_least_one, default=6, help="rounds per contender and size")
     parser.add_argument("--connections", type=_at_least_one, default=4, help="requests that are in flight at a time")
     return parser.parse_args()
 
@@ -48,6 +49,9 @@ def _half_or_more(text: str) -> float:
 
 
 async def _bench(sizes: list[int], effort: Effort) -> None:
+    if (task := asyncio.current_task()) is not None and sys.platform != "win32":
+        # As Ctrl-C does: the contenders must not stay behind.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     cores = split_cores()
     async with open_field(cores) as field:
         print(_conditions(sizes, effort, cores), heading(), sep="\n\n", flush=True)
@@ -64,7 +68,7 @@ def _conditions(sizes: list[int], effort: Effort, cores: Cores | None) -> str:
         f"python -m bench {again}\n"
         f"Python {platform.python_version()}; the dashboard of n orders over HTTP, {where};\n"
         f"median (lowest-highest) of {effort.rounds} interleaved rounds, ratios round by round.\n"
-        "Where busy is well below 100%, the sandbox or the load was the limit: go by CPU per request."
+        "Where busy is well below 100%, something else than the server was the limit: go by CPU per request."
     )
 
 

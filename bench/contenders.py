@@ -32,12 +32,13 @@ class DidNotStart(Exception):
 
 @dataclass(frozen=True)
 class Contender:
-    """A server that answers GraphQL at `url`."""
+    """A server that answers GraphQL at `url` and writes to `log`."""
 
     name: str
     pid: int
     url: str
     service_key: str
+    log: Path
 
     def request(self, query: str, variables: dict[str, object], *, is_traced: bool = False) -> Request:
         """An operation, asked as a service."""
@@ -111,7 +112,7 @@ async def _running(name: str, what: list[str], data_dir: Path, cores: Cores | No
         await _ready(name, process, url, log)
         if cores is not None:
             pin(process.pid, cores.server)
-        yield Contender(name, process.pid, url, DemoCredentials.load(data_dir).service_key)
+        yield Contender(name, process.pid, url, DemoCredentials.load(data_dir).service_key, log)
     finally:
         await _stop(process)
 
@@ -121,7 +122,7 @@ async def _ready(name: str, process: asyncio.subprocess.Process, url: str, log: 
     async with httpx.AsyncClient(base_url=url, timeout=START_S, trust_env=False) as client:
         while True:
             if process.returncode is not None or time.monotonic() > give_up:
-                raise DidNotStart(f"{name} did not start:\n{_end_of(log)}")
+                raise DidNotStart(f"{name} did not start:\n{end_of(log)}")
             try:
                 if (await client.get("/readyz")).status_code == 200:
                     return
@@ -130,7 +131,8 @@ async def _ready(name: str, process: asyncio.subprocess.Process, url: str, log: 
             await asyncio.sleep(0.05)
 
 
-def _end_of(log: Path) -> str:
+def end_of(log: Path) -> str:
+    """Its last lines, enough for a traceback."""
     return log.read_text(errors="replace")[-3000:]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import orjson
 
-from bench.contenders import Contender, Field, Sandbox
-from bench.load import Request, WrongAnswer, ask_once, run_load
+from bench.contenders import Contender, Field, Sandbox, end_of
+from bench.load import Load, Request, WrongAnswer, ask_once, run_load
 from bench.processes import cpu_s
 from bench.table import Result, Round
 
@@ -32,19 +34,19 @@ async def compete(field: Field, query: str, variables: dict[str, object], effort
     Raises WrongAnswer when the contenders do not answer alike, an answer has errors, or a later one differs.
     """
     contenders = [field.gateway, field.plain]
-    bodies = {each.name: await ask_once(each.request(query, variables)) for each in contenders}
+    bodies = {each.name: await _asked(each, each.request(query, variables)) for each in contenders}
     check_equal(bodies)
     entries = [
         _Entry(
             each,
             each.request(query, variables),
             len(bodies[each.name]),
-            mongo_calls(await ask_once(each.request(query, variables, is_traced=True))),
+            mongo_calls(await _asked(each, each.request(query, variables, is_traced=True))),
         )
         for each in contenders
     ]
     for entry in entries:
-        await run_load(entry.request, length=entry.length, seconds=effort.warm_up_s, connections=effort.connections)
+        await _loaded(entry, effort.warm_up_s, effort)
     rounds: dict[str, list[Round]] = {each.name: [] for each in contenders}
     for _ in range(effort.rounds):
         for entry in entries:
@@ -81,7 +83,26 @@ class _Entry:
 async def _measure(entry: _Entry, sandbox: Sandbox, effort: Effort) -> Round:
     await sandbox.forget_calls()
     cpu_before = cpu_s(entry.contender.pid)
-    load = await run_load(entry.request, length=entry.length, seconds=effort.seconds, connections=effort.connections)
+    load = await _loaded(entry, effort.seconds, effort)
     used_s = cpu_s(entry.contender.pid) - cpu_before
     calls = await sandbox.calls() / load.answers + entry.mongo_calls
     return Round.of(load, cpu_s=used_s, upstream_calls=calls)
+
+
+async def _loaded(entry: _Entry, seconds: float, effort: Effort) -> Load:
+    with _named(entry.contender):
+        return await run_load(entry.request, length=entry.length, seconds=seconds, connections=effort.connections)
+
+
+async def _asked(contender: Contender, request: Request) -> bytes:
+    with _named(contender):
+        return await ask_once(request)
+
+
+@contextmanager
+def _named(contender: Contender) -> Iterator[None]:
+    """Say whose a wrong answer was, with the end of its log."""
+    try:
+        yield
+    except WrongAnswer as exc:
+        raise WrongAnswer(f"{contender.name}: {exc}\n{end_of(contender.log)}".rstrip()) from exc

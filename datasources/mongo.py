@@ -2,9 +2,16 @@
 `pymongo.AsyncMongoClient`, has the same methods.
 
 Documents are camelCase as the platforms' documents show them; ids are ObjectId inside and hex outside, and an id that
-is no ObjectId is simply not there. Only operators that mean the same on MongoDB and on the embedded engine are used:
-no upsert through find_one_and_update, no `$in` into arrays of documents (flat arrays stand beside them), no `$ne` on
-arrays. A client's JSON never reaches a filter.
+is no ObjectId is simply not there. A client's JSON never reaches a filter.
+
+Only what means the same on MongoDB and on the embedded engine is used. The engine silently does something else for
+
+- an upsert through find_one_and_update, and `$addToSet` to an array that is not there: nothing is written;
+- a date or a boolean in `$set`: text or a number is stored (`$currentDate` and `$setOnInsert` are right);
+- an ObjectId by equality, but for `_id`, or inside an array: nothing matches (`$in` does, and ids in arrays are text);
+- an ObjectId in a count: nothing matches, so what a find gives is counted;
+- a value by equality in an array that has an index, `$in` into arrays of documents, and `$ne` on arrays: the first
+  and second find nothing, the third what it should not (`$in` into a flat array is right).
 """
 
 from __future__ import annotations
@@ -379,13 +386,13 @@ class Mongo:
     # -- whose is what -----------------------------------------------------------------------------------------
 
     async def add_medusa_customer_id(self, user_id: str, customer_id: str) -> None:
-        """Remember a customer that a cart of this user made in Medusa."""
+        """Remember a customer that a cart of this user made in Medusa. Every user's document has the array."""
         if not ObjectId.is_valid(user_id):
             return
         async with self._call("update", "users"):
             await self._db.users.update_one(
                 {"_id": ObjectId(user_id)},
-                {"$addToSet": {"medusaCustomerIds": customer_id}, "$set": {"updatedAt": datetime.now(UTC)}},
+                {"$addToSet": {"medusaCustomerIds": customer_id}, "$currentDate": {"updatedAt": True}},
             )
 
     async def record_ownership(self, backend: BackendName, id: str, client_id: str | None, user_id: str | None) -> None:
@@ -453,12 +460,8 @@ class Mongo:
             await self._db.outbox.update_one(
                 {"_id": key, "status": {"$in": [MessageStatus.SENDING.value, MessageStatus.UNKNOWN.value]}},
                 {
-                    "$set": {
-                        "status": status.value,
-                        "providerId": provider_id,
-                        "detail": detail,
-                        "settledAt": datetime.now(UTC),
-                    }
+                    "$set": {"status": status.value, "providerId": provider_id, "detail": detail},
+                    "$currentDate": {"settledAt": True},
                 },
             )
 
@@ -502,8 +505,13 @@ class Mongo:
         return self._records(into, documents)
 
     async def _count(self, collection: str, conditions: Document) -> int:
-        async with self._call("aggregate", collection):
-            return await self._db[collection].count_documents(conditions)
+        if not _has_object_ids(conditions):
+            async with self._call("aggregate", collection):
+                return await self._db[collection].count_documents(conditions)
+        async with self._call("find", collection):
+            # From an index, and in one batch up to half a million.
+            found = self._db[collection].find(conditions, {"_id": 1}).batch_size(1_000_000)
+            return len(await found.to_list(None))
 
     def _records(self, into: type[R], documents: Sequence[Document]) -> list[R]:
         return [cast("R", self._record(into, document)) for document in documents]
@@ -577,7 +585,7 @@ def _to_document(value: Any, key: str | None = None) -> Any:
     if isinstance(value, Mapping):
         return {name: _to_document(inner, name) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_to_document(inner, "_id" if key == "memberIds" else None) for inner in value]
+        return [_to_document(inner) for inner in value]
     if key in _ID_FIELDS and isinstance(value, str) and ObjectId.is_valid(value):
         return ObjectId(value)
     return value
@@ -591,6 +599,13 @@ def _from_document(value: Any) -> Any:
     if isinstance(value, list):
         return [_from_document(inner) for inner in value]
     return value
+
+
+def _has_object_ids(conditions: Document) -> bool:
+    return any(
+        isinstance(condition, dict) and any(isinstance(value, ObjectId) for value in condition.get("$in", ()))
+        for condition in conditions.values()
+    )
 
 
 def _object_ids(ids: Sequence[str]) -> list[ObjectId]:
@@ -652,7 +667,5 @@ def _user_filter(
 
 
 def _family_filter(*, client_ids: Sequence[str] | None = None, member_id: str | None = None) -> Document:
-    conditions = _filter(clientId=_among(client_ids))
-    if member_id is not None:
-        conditions["memberIds"] = {"$in": _object_ids([member_id])}
-    return conditions
+    members = None if member_id is None else {"$in": [member_id]}
+    return _filter(clientId=_among(client_ids), memberIds=members)

@@ -162,6 +162,8 @@ async def _wait_for_release_or_departure(released: asyncio.Event, receive: Recei
             pass
 
     waiting = [asyncio.create_task(released.wait()), asyncio.create_task(departed())]
-    _, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

@@ -54,7 +54,7 @@ class InvoiceFilter:
 class InvoiceItem:
     sku: str | None = strawberry.field(description="The ERP's item code; the SKU of a product variant.")
     description: str | None = strawberry.field(description="Plain text.")
-    quantity: Decimal
+    quantity: Decimal = strawberry.field(description="How many, in the item's unit.")
     rate: Money = money("rate", description="The price of one.")
     amount: Money = money("amount", description="The price of all of the line.")
     product: Annotated[Product, strawberry.lazy("schema.products")] | None = link(
@@ -67,10 +67,10 @@ class InvoiceItem:
 
 @strawberry.type(description="What a customer owes, or owed, to a company.")
 class Invoice:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The ERP's name of it.")
     number: str = strawberry.field(description="As it is printed.")
     status: str = strawberry.field(description="The ERP's word, such as `Unpaid`, `Paid`, `Overdue` or `Cancelled`.")
-    customer_name: str | None
+    customer_name: str | None = strawberry.field(description="As the ERP knows them.")
     customer: Annotated[User, strawberry.lazy("schema.users")] | None = link(
         UserByErpCustomerId,
         key="customer_id",
@@ -80,7 +80,7 @@ class Invoice:
     order: Annotated[Order, strawberry.lazy("schema.orders")] | None = link(
         OrderById, key="order_id", description="The order that it is for.", directives=[requires("commerce:read")]
     )
-    currency: CurrencyCode
+    currency: CurrencyCode = strawberry.field(description="Of all its amounts.")
     net_total: Money = money("net_total", description="The lines.")
     tax_total: Money = money("tax_total", description="Taxes and charges, shipping among them.")
     grand_total: Money = money("grand_total", description="Lines, taxes and charges.")
@@ -107,8 +107,8 @@ class CreateInvoiceInput:
         description="An order of this customer, whose currency the rates are in. It has one invoice: if it is there "
         "already, it is the answer.",
     )
-    due_date: date | None = strawberry.UNSET
-    items: list[InvoiceItemInput]
+    due_date: date | None = strawberry.field(default=strawberry.UNSET, description="The last day to pay.")
+    items: list[InvoiceItemInput] = strawberry.field(description="At least one.")
 
     def wanted(self) -> InvoiceToMake:
         return InvoiceToMake(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @strawberry.type(description="One item in one warehouse.")
 class StockLevel:
     sku: str = strawberry.field(description="The ERP's item code; the SKU of a product variant.")
-    warehouse: str
+    warehouse: str = strawberry.field(description="The ERP's name of it.")
     actual_quantity: Decimal = strawberry.field(description="What lies there.")
     reserved_quantity: Decimal = strawberry.field(description="What of it is promised to orders.")
     available_quantity: Decimal = strawberry.field(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 from uuid import uuid4
@@ -79,16 +81,20 @@ def told(calls: Sequence[UpstreamCall]) -> list[tuple[str, str]]:
     return [(call.method, call.path) for call in calls if call.backend is BackendName.OMNISTACK]
 
 
-@pytest.fixture(scope="session")
-async def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The embedded engine; the same tests run against a real MongoDB that TEST_MONGODB_URI names."""
-    if given := os.environ.get("TEST_MONGODB_URI"):
-        yield given
-        return
-    data_dir = tmp_path_factory.mktemp("mongodb")
-    async with children(data_dir, Needs(mongodb=True, temporal=False, sandbox=False)) as endpoints:
-        assert endpoints.mongodb_uri is not None
-        yield endpoints.mongodb_uri
+@asynccontextmanager
+async def _store(folder: Path, commands: Commands) -> AsyncIterator[Mongo]:
+    """A prepared store: an engine of its own, for the embedded one keeps all databases in one; or a database of its own
+    in the real MongoDB that TEST_MONGODB_URI names."""
+    async with AsyncExitStack() as stack:
+        uri = os.environ.get("TEST_MONGODB_URI")
+        if uri is None:
+            endpoints = await stack.enter_async_context(children(folder, Needs(True, temporal=False, sandbox=False)))
+            uri = endpoints.mongodb_uri or ""
+        store = Mongo.open(MongoSettings(database=f"test_{uuid4().hex}"), uri, event_listeners=[commands])
+        stack.push_async_callback(store.aclose)
+        await store.prepare()
+        yield store
+        await store._client.drop_database(store._db.name)
 
 
 @pytest.fixture(scope="session")
@@ -96,27 +102,28 @@ def commands() -> Commands:
     return Commands()
 
 
-async def _opened(uri: str, commands: Commands) -> AsyncIterator[Mongo]:
-    opened = Mongo.open(MongoSettings(database=f"test_{uuid4().hex}"), uri, event_listeners=[commands])
-    await opened.prepare()
-    yield opened
-    await opened._client.drop_database(opened._db.name)
-    await opened.aclose()
+@pytest.fixture(scope="session")
+async def mongo(
+    tmp_path_factory: pytest.TempPathFactory, commands: Commands, demo: DemoCredentials
+) -> AsyncIterator[Mongo]:
+    """Filled with the demo world, once: for tests that only read, or write what nobody else looks at."""
+    async with _store(tmp_path_factory.mktemp("demo"), commands) as store:
+        await store.insert(demo_documents(demo))
+        yield store
 
 
 @pytest.fixture(scope="session")
-async def mongo(mongodb_uri: str, commands: Commands, demo: DemoCredentials) -> AsyncIterator[Mongo]:
-    """Filled with the demo world, once: for tests that only read, or write what nobody else looks at."""
-    async for opened in _opened(mongodb_uri, commands):
-        await opened.insert(demo_documents(demo))
-        yield opened
+async def _other_store(tmp_path_factory: pytest.TempPathFactory, commands: Commands) -> AsyncIterator[Mongo]:
+    async with _store(tmp_path_factory.mktemp("empty"), commands) as store:
+        yield store
 
 
 @pytest.fixture
-async def empty_mongo(mongodb_uri: str, commands: Commands) -> AsyncIterator[Mongo]:
-    """A prepared database of the test's own."""
-    async for opened in _opened(mongodb_uri, commands):
-        yield opened
+async def empty_mongo(_other_store: Mongo) -> AsyncIterator[Mongo]:
+    """Prepared and empty, for tests that write."""
+    yield _other_store
+    for name in await _other_store._db.list_collection_names():
+        await _other_store._db[name].delete_many({})
 
 
 # -- callers -----------------------------------------------------------------------------------------------------------

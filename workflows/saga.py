@@ -96,9 +96,7 @@ class Saga:
     @asynccontextmanager
     async def step(self, name: str, *, undo: Undo | None = None) -> AsyncIterator[None]:
         """Everything inside is this step."""
-        if workflow.cancellation_reason() is not None:
-            # It came while an activity ended all the same; nobody else would notice.
-            raise asyncio.CancelledError
+        _stop_if_cancelled()
         if undo is not None:
             self._undos.append((name, undo))
         self._begin(name)
@@ -118,8 +116,9 @@ class Saga:
         return outcome
 
     async def message(self, name: str, activity: Activity[J, MessageOutcome], argument: J) -> None:
-        """A step that sends a message and that fails alone. It stands behind all that can be undone, and a
-        cancellation comes too late for it: nobody is told of an order that is then taken back."""
+        """A step that sends a message and that fails alone. It stands behind all that can be undone; once it has
+        begun, a cancellation comes too late: nobody is told of an order that is then taken back."""
+        _stop_if_cancelled()
         self._begin(name)
         try:
             sent = await _unstoppable(workflow.execute_activity_method(activity, argument, **self._message))
@@ -182,6 +181,12 @@ class Saga:
         if error is not None:
             shown["error"] = error
         workflow.upsert_memo(shown)
+
+
+def _stop_if_cancelled() -> None:
+    """A cancellation that came while an activity ended all the same would otherwise go unnoticed."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
 
 
 async def _unstoppable(work: Coroutine[Any, Any, T]) -> T:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -73,7 +74,7 @@ def contender_app(upstream: httpx.AsyncClient, calls: int, data: Callable[[int],
 
 @asynccontextmanager
 async def field(
-    *, calls: tuple[int, int] = (3, 7), data: Callable[[int], Any] = lambda i: {"orders": [1, 2]}
+    log: Path, *, calls: tuple[int, int] = (3, 7), data: Callable[[int], Any] = lambda i: {"orders": [1, 2]}
 ) -> AsyncIterator[tuple[Field, list[bytes]]]:
     async with serving(create_app(None)) as sandbox, httpx.AsyncClient(base_url=sandbox, trust_env=False) as upstream:
         gateway, asked = contender_app(upstream, calls[0], data)
@@ -85,36 +86,43 @@ async def field(
         ):
             yield (
                 Field(
-                    Contender("gateway", os.getpid(), a, "key"),
-                    Contender("plain", os.getpid(), b, "key"),
+                    Contender("gateway", os.getpid(), a, "key", log),
+                    Contender("plain", os.getpid(), b, "key", log),
                     Sandbox(control, ["medusa", "stripe"]),
                 ),
                 asked,
             )
 
 
-async def test_calls_are_those_that_reached_the_sandbox_and_those_of_the_trace() -> None:
-    async with field(calls=(3, 7)) as (running, _):
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "contender.log"
+    path.write_text("the last words")
+    return path
+
+
+async def test_calls_are_those_that_reached_the_sandbox_and_those_of_the_trace(log: Path) -> None:
+    async with field(log, calls=(3, 7)) as (running, _):
         gateway, plain = await compete(running, "{ orders }", {"n": 1}, QUICK)
     assert (gateway.name, plain.name) == ("gateway", "plain")
     assert [each.upstream_calls for each in gateway.rounds] == [3 + 2] * 3
     assert [each.upstream_calls for each in plain.rounds] == [7 + 2] * 3
 
 
-async def test_every_operation_asked_is_the_query_with_its_variables() -> None:
-    async with field() as (running, asked):
+async def test_every_operation_asked_is_the_query_with_its_variables(log: Path) -> None:
+    async with field(log) as (running, asked):
         await compete(running, "{ orders }", {"n": 50}, QUICK)
     assert set(asked) == {b'{"query":"{ orders }","variables":{"n":50}}'}
 
 
-async def test_a_contender_that_answers_something_else_is_not_measured() -> None:
-    async with field(data=lambda i: {"orders": [1]}) as (running, asked):
+async def test_a_contender_that_answers_something_else_is_not_measured(log: Path) -> None:
+    async with field(log, data=lambda i: {"orders": [1]}) as (running, asked):
         with pytest.raises(WrongAnswer, match="plain does not answer as gateway does"):
             await compete(running, "{ orders }", {"n": 1}, QUICK)
     assert len(asked) == 1
 
 
-async def test_an_answer_that_changes_under_load_ends_the_contest() -> None:
-    async with field(data=lambda i: {"orders": [1, 2] if i < 3 else []}) as (running, _):
-        with pytest.raises(WrongAnswer, match="instead of 200 with"):
+async def test_an_answer_that_changes_under_load_ends_the_contest(log: Path) -> None:
+    async with field(log, data=lambda i: {"orders": [1, 2] if i < 3 else []}) as (running, _):
+        with pytest.raises(WrongAnswer, match=r"(?s)gateway: .* instead of 200 with .*the last words"):
             await compete(running, "{ orders }", {"n": 1}, QUICK)

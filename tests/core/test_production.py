@@ -28,7 +28,7 @@ LIVE: dict[str, BaseSettings] = {
     "fleetbase": FleetbaseSettings(api_key=KEY),
     "erpnext": ErpnextSettings(api_key=KEY),
     "stripe": StripeSettings(secret_key=KEY),
-    "sendgrid": SendgridSettings(api_key=KEY),
+    "sendgrid": SendgridSettings.model_validate({"api_key": KEY}),
 }
 
 

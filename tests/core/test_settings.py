@@ -101,7 +101,7 @@ def test_a_setting_that_makes_no_sense_stops_the_start(name: str, value: str, mo
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        Settings().port = 1  # type: ignore[misc]
+        Settings().port = 1
 
 
 def test_browsers_may_come_from_the_storefronts_and_the_listed_origins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 from bson import ObjectId
+from pymongo.errors import OperationFailure
 
 from core import operation
 from core.backends import BackendName
@@ -146,6 +147,7 @@ async def test_a_stored_record_of_another_shape_is_named_without_its_values(empt
 
 
 async def walk(mongo: Mongo, limit: int, **filter: Any) -> list[UserRecord]:
+    """Every page of a list, one after the other."""
     rows: list[UserRecord] = []
     after: Keyset | None = None
     while page := await mongo.users(limit=limit, after=after, **filter):
@@ -175,7 +177,8 @@ async def test_a_page_is_one_find_and_a_count_one_command(mongo: Mongo, commands
     with counted(commands) as sent:
         assert len(await mongo.users(limit=40)) == 40
         assert await mongo.count_users() == len(WORLD.people)
-    assert sent == [("find", "users"), ("aggregate", "users")]
+        assert await mongo.count_users(ids=[SOMEBODY.id]) == 1
+    assert sent == [("find", "users"), ("aggregate", "users"), ("find", "users")]
 
 
 FILTERS: list[tuple[dict[str, Any], Any]] = [
@@ -214,7 +217,7 @@ async def test_a_list_of_users_is_narrowed(mongo: Mongo, filter: dict[str, Any],
 
 async def test_search_finds_letters_beyond_ascii(mongo: Mongo) -> None:
     assert [row.code for row in await mongo.clients(limit=9, search="durrës")] == ["DKDR01"]
-    assert {row.code for row in await mongo.clients(limit=9, search="dk")} == {"DKTR01", "DKDR01", "SKBK01"} - {"SKBK01"}
+    assert {row.code for row in await mongo.clients(limit=9, search="dk")} == {"DKTR01", "DKDR01"}
 
 
 @pytest.mark.parametrize(
@@ -244,7 +247,8 @@ async def test_a_list_of_families_is_narrowed(mongo: Mongo) -> None:
     [theirs] = await mongo.families(limit=9, client_ids=[SOMEBODY.client.id], member_id=SOMEBODY.id)
     assert SOMEBODY.id in {member.user_id for member in theirs.members}
     assert await mongo.count_families(member_id=SOMEBODY.id) == 1
-    for nothing in ({"member_id": "x"}, {"client_ids": []}, {"client_ids": [ABSENT], "member_id": SOMEBODY.id}):
+    nothings: list[dict[str, Any]] = [{"member_id": "x"}, {"client_ids": []}]
+    for nothing in (*nothings, {"client_ids": [ABSENT], "member_id": SOMEBODY.id}):
         assert await mongo.families(limit=9, **nothing) == []
         assert await mongo.count_families(**nothing) == 0
 
@@ -285,6 +289,7 @@ async def newcomer(mongo: Mongo) -> AsyncIterator[str]:
         "clientId": str(ObjectId()),
         "email": "new@guests.example",
         "name": "New",
+        "medusaCustomerIds": [],
         "createdAt": now,
         "updatedAt": now,
     }
@@ -298,6 +303,8 @@ async def test_customers_that_carts_made_are_kept_once(mongo: Mongo, newcomer: s
     user = await mongo.user(newcomer)
     assert user is not None
     assert sorted(user.medusa_customer_ids) == ["cus_0", "cus_1", "cus_2"]
+    assert user.updated_at.utcoffset() == timedelta(0)
+    assert user.updated_at > user.created_at
     assert [found.id for found in await mongo.users_by_medusa_customer_ids(["cus_0", "cus_2"])] == [newcomer]
     for nobody in ("x", ABSENT):
         await mongo.add_medusa_customer_id(nobody, "cus_x")
@@ -336,11 +343,15 @@ async def test_owners_of_many_rows_are_one_find(mongo: Mongo, commands: Commands
 async def test_what_somebody_owns_is_listed_newest_first(empty_mongo: Mongo) -> None:
     client, other, user = (str(ObjectId()) for _ in range(3))
     for n in range(5):
-        owner = client if n != 2 else other
-        await empty_mongo.record_ownership(BackendName.FLEETBASE, f"d{n}", owner, user if n == 3 else None)
-        await empty_mongo._db.ownership.update_one(
-            {"rowId": f"d{n}"}, {"$set": {"createdAt": datetime(2026, 1, 1 + n, tzinfo=UTC)}}
-        )
+        row = {
+            "_id": f"FLEETBASE:d{n}",
+            "backend": "FLEETBASE",
+            "rowId": f"d{n}",
+            "clientId": client if n != 2 else other,
+            "userId": user if n == 3 else None,
+            "createdAt": datetime(2026, 1, 1 + n, tzinfo=UTC),
+        }
+        await empty_mongo.insert({"ownership": [row]})
 
     async def owned(**of: Any) -> list[str]:
         rows = await empty_mongo.owned(BackendName.FLEETBASE, **{"limit": 9, **of})
@@ -397,18 +408,16 @@ async def test_a_message_that_nobody_claimed_is_not_settled(mongo: Mongo) -> Non
 # -- making it ---------------------------------------------------------------------------------------------------------
 
 
-async def test_preparing_may_be_repeated_and_happen_at_once(mongodb_uri: str) -> None:
-    stores = [Mongo.open(MongoSettings(database=f"test_{uuid4().hex}"), mongodb_uri)]
-    stores += [Mongo(stores[0]._client, stores[0]._db.name) for _ in range(4)]
-    try:
-        await asyncio.gather(*(store.prepare() for store in stores))
-        await stores[0].prepare()
-        assert await stores[0].is_empty()
-        indexes = await stores[0]._db.clients.index_information()
-        assert sum(bool(index.get("unique")) for index in indexes.values()) == 2
-    finally:
-        await stores[0]._client.drop_database(stores[0]._db.name)
-        await stores[0].aclose()
+async def test_preparing_may_happen_at_once_and_be_repeated(engine: tuple[asyncio.subprocess.Process, str]) -> None:
+    _, uri = engine
+    stores = [Mongo.open(MongoSettings(), uri) for _ in range(4)]
+    await asyncio.gather(*(store.prepare() for store in stores))
+    await stores[0].prepare()
+    assert await stores[0].is_empty()
+    indexes = await stores[0]._db.clients.index_information()
+    assert sum(bool(index.get("unique")) for index in indexes.values()) == 2
+    for store in stores:
+        await store.aclose()
 
 
 async def test_seeding_that_was_cut_off_is_finished_by_the_next(empty_mongo: Mongo, demo: DemoCredentials) -> None:
@@ -434,8 +443,8 @@ async def test_seeding_leaves_what_is_there_alone(empty_mongo: Mongo, demo: Demo
     assert await empty_mongo.count_users() == len(documents["users"])
 
 
-async def test_ids_of_ours_are_stored_as_object_ids_wherever_they_stand(mongo: Mongo) -> None:
-    [family] = await mongo._db.families.find({"memberIds": ObjectId(SOMEBODY.id)}).to_list(None)
+async def test_ids_of_ours_are_stored_as_object_ids_but_in_flat_arrays(mongo: Mongo) -> None:
+    [family] = await mongo._db.families.find({"memberIds": {"$in": [SOMEBODY.id]}}).to_list(None)
     assert isinstance(family["clientId"], ObjectId)
     assert {type(member["userId"]) for member in family["members"]} == {ObjectId}
     assert {type(benefit["sharedById"]) for benefit in family["benefits"]} == {ObjectId}
@@ -523,7 +532,7 @@ async def test_callers_in_a_hurry_do_not_open_the_circuit_of_everybody(
     for _ in range(6):
         with operation.running(operation.within(0.02)), pytest.raises(BackendTimeout):
             await store.user(SOMEBODY.id)
-    assert store.breaker.state is CircuitState.CLOSED
+    assert store.breaker.admits()
     with operation.running(operation.within(0)) as running, pytest.raises(BackendTimeout, match="no time"):
         await store.user(SOMEBODY.id)
     assert running.calls == []
@@ -556,9 +565,10 @@ async def test_a_store_that_is_gone_is_unavailable_and_comes_back(
 async def test_a_command_that_is_refused_says_that_the_store_lives(mongo: Mongo) -> None:
     store = Mongo(mongo._client, mongo._db.name)
     store.breaker = Breaker(consecutive=1)
-    with pytest.raises(BackendBadResponse):
-        async with store._call("bogus", "users"):
-            await store._db.command("noSuchCommand")
+    with pytest.raises(BackendBadResponse) as caught:
+        async with store._call("find", "users"):
+            raise OperationFailure("unknown operator: $hush")  # the embedded engine never refuses one
+    assert "hush" not in str(caught.value)
     assert store.breaker.state is CircuitState.CLOSED
 
 

@@ -24,9 +24,9 @@ BAD_DAYS = [
 """In this order: the last two open the circuit, which answers as they do."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def starved(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    """A gateway with little patience, for us to starve."""
+    """A gateway with little patience, for us to starve: of its own, as circuits stay open for a while."""
     gateway = Gateway(
         tmp_path_factory.mktemp("starved") / "data",
         QUERY_TIMEOUT_S=str(DEADLINE_S),
@@ -85,7 +85,7 @@ async def test_a_core_store_that_hangs_costs_the_customers_only(starved: Gateway
 async def test_of_two_mutations_one_may_fail_and_the_others_answer_arrives(starved: Gateway) -> None:
     body = await starved.post(
         """mutation { bad: cancelOrder(id: "order_nope") { id }
-                      good: createCart(input: { currency: "EUR", email: "somebody@shop.example" }) { id } }""",
+                      good: createCart(input: { currency: "EUR" }) { id } }""",
         headers=starved.user("MANAGER"),
     )
     assert body["data"]["bad"] is None

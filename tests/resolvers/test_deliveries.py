@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from core import operation
@@ -209,6 +211,17 @@ async def test_recorded_deliveries_stand_between_those_of_orders(yard: Yard) -> 
     assert await delivery(yard.context(client(0)), mine[0]) is not None
     assert await delivery(yard.context(client(0)), theirs.id) is None
     assert await delivery(yard.context(CUSTOMER), mine[0]) is None
+
+
+async def test_what_was_recorded_long_ago_comes_after_newer_orders(yard: Yard) -> None:
+    """However many there are of either: one stretch of a walk ends where the next one goes on."""
+    old = [(await create(yard, client(0))).id for _ in range(25)]
+    for age, row_id in enumerate(old):
+        key = BackendName.FLEETBASE, row_id
+        recorded_at = WORLD.anchor - timedelta(days=1000 + age)
+        yard.mongo.ownership[key] = msgspec.structs.replace(yard.mongo.ownership[key], created_at=recorded_at)
+    for first in (7, 100):
+        assert await all_pages(yard, client(0), first) == [*delivered(0), *old]
 
 
 async def test_a_customer_sees_recorded_deliveries_of_their_own_alone(yard: Yard) -> None:

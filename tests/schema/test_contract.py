@@ -33,7 +33,7 @@ def test_scopes_stand_on_nullable_fields_and_subscription_roots_only() -> None:
             continue
         for name, field in graphql_type.fields.items():
             node = field.ast_node
-            directives = {directive.name.value for directive in node.directives} if node else set()
+            directives = {directive.name.value for directive in (node.directives if node else None) or ()}
             if "requiresScopes" in directives:
                 assert not isinstance(field.type, GraphQLNonNull), f"{graphql_type.name}.{name}"
 

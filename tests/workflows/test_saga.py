@@ -263,15 +263,20 @@ async def test_a_cancellation_stops_the_running_step_and_undoes_everything(stage
     assert run.statuses == ["COMPENSATED", "FAILED", "SKIPPED"]
 
 
-async def test_a_cancellation_that_meets_a_finished_step_still_undoes_it(stage: Staging) -> None:
-    told = Told(hangs={"one"})
+@pytest.mark.parametrize(
+    ("step", "does"), [("one", ["one", "undo one"]), ("two", ["one", "two", "undo two", "undo one"])]
+)
+async def test_a_cancellation_that_meets_a_finished_step_still_undoes_it(
+    stage: Staging, step: str, does: list[str]
+) -> None:
+    told = Told(hangs={step})
     async with stage(told) as play:
         workflow_id = await play.start()
-        await told.beginning("one").wait()
+        await told.beginning(step).wait()
         await play.temporal.cancel(workflow_id)
         told.go_on.set()
         run = await play.end(workflow_id)
-    assert told.does == ["one", "undo one"]
+    assert told.does == does
     assert run.record.status is WorkflowStatus.CANCELED
 
 
