@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,15 +19,15 @@ _WRONG = "the credentials are not valid"
 _RANK = list(UserRole)
 NOTHING = BackendScope()
 SERVER_SIDE_CLIENTS = 1000
-"""How many clients of a server-side platform are read for its scope."""
+"""How many clients of a server-side platform it sees the data of with its own key: the newest active ones."""
 
 
 @dataclass(frozen=True)
 class Identification:
     """How this gateway recognises its callers."""
 
-    service_keys: tuple[str, ...]
-    pepper: str
+    service_keys: tuple[str, ...] = field(repr=False)
+    pepper: str = field(repr=False)
     tokens: TokenVerifier | None
 
     async def identify(self, mongo: Mongo, shown: Credentials) -> Principal:
@@ -48,7 +48,7 @@ class Identification:
         client = await self._client(mongo, shown.client_api_key, app)
         return Principal(
             PrincipalKind.CLIENT,
-            CLIENT_SCOPES & frozenset(app.scopes),
+            _scopes(app),
             client_app_id=app.id,
             client_id=client.id,
             backend_scope=scope_of(client.backend_scope),
@@ -116,11 +116,11 @@ class Identification:
 
 async def _platform(mongo: Mongo, app: ClientAppRecord) -> Principal:
     """A platform alone sees itself and its clients' plain fields; their data only if its key never leaves a server."""
-    scopes = frozenset(app.scopes)
+    scopes = _scopes(app)
     if not app.is_server_side:
         return Principal(PrincipalKind.PLATFORM, scopes, client_app_id=app.id, backend_scope=NOTHING)
-    clients = [client for client in await mongo.clients_of_apps([app.id]) if client.is_active]
-    theirs = [scope_of(client.backend_scope) for client in clients[:SERVER_SIDE_CLIENTS]]
+    clients = await mongo.clients(limit=SERVER_SIDE_CLIENTS, app_ids=[app.id], is_active=True)
+    theirs = [scope_of(client.backend_scope) for client in clients]
     union = BackendScope(
         medusa_sales_channel_ids=tuple(channel for scope in theirs for channel in scope.medusa_sales_channel_ids),
         erp_companies=tuple(company for scope in theirs for company in scope.erp_companies),
@@ -135,6 +135,11 @@ async def _platform(mongo: Mongo, app: ClientAppRecord) -> Principal:
         backend_scope=union,
         is_server_side=True,
     )
+
+
+def _scopes(app: ClientAppRecord) -> frozenset[str]:
+    """Those of its record, but for what is a service's alone."""
+    return CLIENT_SCOPES & frozenset(app.scopes)
 
 
 def scope_of(record: BackendScopeRecord | None) -> BackendScope:

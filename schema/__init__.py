@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import strawberry
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter, ValidationCache
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    QueryDepthLimiter,
+    ValidationCache,
+)
 from strawberry.schema.config import StrawberryConfig
 
 from core.settings import Settings
@@ -26,6 +32,12 @@ from schema.workflows import WorkflowMutation, WorkflowQuery, WorkflowSubscripti
 
 MAX_TOKENS, MAX_DEPTH, MAX_ALIASES = 2000, 12, 30
 CACHED_DOCUMENTS = 1000
+LIMITS = [
+    *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
+    *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
+]
+"""Made once, because each limiter makes new rules and the cache of validated documents is keyed by them: limiters made
+for every operation would have every document validated every time."""
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -76,8 +88,7 @@ def build_schema(settings: Settings) -> GatewaySchema:
                 query_timeout_s=settings.query_timeout_s, mutation_timeout_s=settings.mutation_timeout_s
             ),
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-            lambda: QueryDepthLimiter(max_depth=MAX_DEPTH),
-            lambda: MaxAliasesLimiter(max_alias_count=MAX_ALIASES),
+            lambda: AddValidationRules(LIMITS),
             lambda: ParsedDocuments(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
         ],

@@ -93,11 +93,11 @@ class Workflow:
 
     @strawberry.field(description="What it achieved, once it is COMPLETED.")
     async def result(parent: strawberry.Parent[WorkflowRecord], info: Info) -> WorkflowResult | None:
-        return await workflows.result(info.context, parent)  # type: ignore[return-value]
+        return await workflows.result(info.context, parent)
 
     @strawberry.field(description="The workflows that it started as parts of itself.")
     async def children(parent: strawberry.Parent[WorkflowRecord], info: Info) -> list[Workflow]:
-        return await info.context.loader(ChildrenByWorkflowId).load(parent.id)  # type: ignore[return-value]
+        return await info.context.loader(ChildrenByWorkflowId).load(parent.id)
 
 
 @strawberry.input(description="Narrows a list of workflows.")
@@ -171,11 +171,11 @@ class WorkflowQuery:
         filter: WorkflowFilter | None = strawberry.UNSET,
     ) -> Connection[Workflow] | None:
         wanted = filter.wanted() if filter else WorkflowWanted()
-        return await workflows.workflows(info.context, first=first, after=after or None, wanted=wanted)  # type: ignore[return-value]
+        return await workflows.workflows(info.context, first=first, after=after or None, wanted=wanted)
 
     @strawberry.field(description="One workflow.", directives=[requires("workflows:read")])
     async def workflow(self, info: Info, id: strawberry.ID) -> Workflow | None:
-        return await workflows.workflow(info.context, id)  # type: ignore[return-value]
+        return await workflows.workflow(info.context, id)
 
 
 @strawberry.type
@@ -184,7 +184,7 @@ class WorkflowMutation:
         description="Start a workflow of any kind. Answers at once.", directives=[requires("workflows:start")]
     )
     async def start_workflow(self, info: Info, input: StartWorkflowInput) -> Workflow | None:
-        return await workflows.start_workflow(  # type: ignore[return-value]
+        return await workflows.start_workflow(
             info.context,
             type=input.type,
             action=input.action,
@@ -199,7 +199,7 @@ class WorkflowMutation:
         directives=[requires("workflows:start")],
     )
     async def fulfill_order(self, info: Info, input: OrderFulfillmentInput) -> Workflow | None:
-        return await workflows.fulfil_order(info.context, input.wanted())  # type: ignore[return-value]
+        return await workflows.fulfil_order(info.context, input.wanted())
 
     @strawberry.mutation(
         description="Tell a running workflow something that its kind waits for.",
@@ -209,7 +209,7 @@ class WorkflowMutation:
         self, info: Info, id: strawberry.ID, name: str, payload: JSON | None = strawberry.UNSET
     ) -> Workflow | None:
         said: Any = None if payload is strawberry.UNSET else payload
-        return await workflows.signal(info.context, id, name, said)  # type: ignore[return-value]
+        return await workflows.signal(info.context, id, name, said)
 
     @strawberry.mutation(
         description="Asks it to stop; what it already did is compensated.", directives=[requires("workflows:start")]
@@ -217,7 +217,7 @@ class WorkflowMutation:
     async def cancel_workflow(
         self, info: Info, id: strawberry.ID, reason: str | None = strawberry.UNSET
     ) -> Workflow | None:
-        return await workflows.cancel(info.context, id, reason or None)  # type: ignore[return-value]
+        return await workflows.cancel(info.context, id, reason or None)
 
 
 @strawberry.type
@@ -228,7 +228,7 @@ class WorkflowSubscription:
     )
     async def workflow_status(self, info: Info, id: strawberry.ID) -> AsyncIterator[Workflow]:
         async for state in workflows.follow(info.context, id):
-            yield state  # type: ignore[misc]
+            yield state
 
 
 def _given(value: str | None) -> str | None:

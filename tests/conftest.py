@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
@@ -151,7 +151,8 @@ def identification(demo: DemoCredentials) -> Identification:
 class Callers:
     """Every kind of caller of the demo world, by the name that the fixtures below have."""
 
-    identified: dict[str, Principal] = field(default_factory=dict)
+    demo: DemoCredentials
+    identified: dict[str, Principal]
 
     def __getitem__(self, name: str) -> Principal:
         return self.identified[name]
@@ -166,7 +167,9 @@ async def callers(mongo: Mongo, demo: DemoCredentials, identification: Identific
         "client": Credentials(api_key=demo.keys[SERVER_SIDE_PLATFORM], client_api_key=demo.keys[CLIENT]),
         **{role.lower(): Credentials(bearer=token) for role, token in demo.tokens.items()},
     }
-    return Callers({name: await identification.identify(mongo, credentials) for name, credentials in shown.items()})
+    return Callers(
+        demo, {name: await identification.identify(mongo, credentials) for name, credentials in shown.items()}
+    )
 
 
 @pytest.fixture

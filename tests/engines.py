@@ -47,7 +47,7 @@ async def temporal(engines: Endpoints, temporal_settings: TemporalSettings) -> A
 
 
 @pytest.fixture(scope="session")
-async def mongo(engines: Endpoints) -> AsyncIterator[Mongo]:
+async def company_store(engines: Endpoints) -> AsyncIterator[Mongo]:
     """The core store with the demo world's people and clients."""
     opened = Mongo.open(MongoSettings(database="fulfilment"), engines.mongodb_uri or "")
     try:
@@ -62,7 +62,7 @@ async def mongo(engines: Endpoints) -> AsyncIterator[Mongo]:
 
 
 @pytest.fixture
-async def company(engines: Endpoints, mongo: Mongo) -> AsyncIterator[Company]:
+async def company(engines: Endpoints, company_store: Mongo) -> AsyncIterator[Company]:
     """A company of the test's own, without a worker."""
-    async with open_company(engines, mongo) as opened:
+    async with open_company(engines, company_store) as opened:
         yield opened

@@ -43,6 +43,14 @@ def undo(method: Callable[[A, J], Awaitable[O_]]) -> Callable[[A, J], Awaitable[
     return _activity(method, _undo_again)
 
 
+def running_workflow() -> str:
+    """The id of the workflow that the running activity belongs to: what its writes are known by."""
+    workflow_id = activity.info().workflow_id
+    if workflow_id is None:
+        raise RuntimeError("this activity belongs to a workflow")
+    return workflow_id
+
+
 def _worth_another_try(exc: Exception, attempt: int) -> bool:
     # Garbage mostly comes from something in between and is gone the next time.
     return isinstance(exc, BackendError) and (exc.retryable or isinstance(exc, BackendBadResponse))
@@ -64,7 +72,7 @@ def _activity(
         try_s = info.start_to_close_timeout.total_seconds() if info.start_to_close_timeout else 30.0
         beat_s = info.heartbeat_timeout.total_seconds() if info.heartbeat_timeout else 3.0
         # Ends a little before Temporal would end it, so that what went wrong can still be told.
-        with operation.running(operation.within(try_s * 0.9, may_retry=False, request_id=info.workflow_id)):
+        with operation.running(operation.within(try_s * 0.9, may_retry=False, request_id=running_workflow())):
             async with _heartbeats(beat_s / 3):
                 try:
                     outcome = await method(self, job)

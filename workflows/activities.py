@@ -25,7 +25,7 @@ from datasources.medusa import NewCart, NewItem, OrderRecord
 from datasources.mongo import ClientRecord, MessageStatus, UserRecord
 from datasources.sendgrid import Mail, OutcomeUnknown
 from datasources.stripe import NewHold
-from workflows._activity import CannotUndo, forward, undo
+from workflows._activity import CannotUndo, forward, running_workflow, undo
 from workflows.contracts import (
     CaptureJob,
     CartJob,
@@ -126,7 +126,7 @@ class OrderActivities:
         method = job.payment_method_id or await stripe.default_payment_method(customer)
         if method is None:
             raise BadUserInput("the user has no payment method")
-        workflow_id = activity.info().workflow_id
+        workflow_id = running_workflow()
         hold = NewHold(job.amount, job.currency, customer, method, workflow_id)
         intent = await stripe.create_hold(hold, key=f"{workflow_id}:hold")
         await self._sources.mongo.record_ownership(BackendName.STRIPE, intent.id, job.client_id, job.user_id)
@@ -135,18 +135,18 @@ class OrderActivities:
     @undo
     async def release_hold(self, job: ReleaseJob) -> Outcome:
         """Releases what is held, gives back what was taken."""
-        info, customer = activity.info(), await self._stripe_customer(job.user_id)
-        since = job.started_at - CLOCKS_APART
-        intent = await self._sources.stripe.find_intent(customer, info.workflow_id, created_after=since)
+        info, workflow_id = activity.info(), running_workflow()
+        customer, since = await self._stripe_customer(job.user_id), job.started_at - CLOCKS_APART
+        intent = await self._sources.stripe.find_intent(customer, workflow_id, created_after=since)
         if intent is not None:
             # A new key for each try, as Stripe would repeat even a failure of its own under the old one.
-            key = f"{info.workflow_id}:{info.activity_id}:{info.attempt}"
+            key = f"{workflow_id}:{info.activity_id}:{info.attempt}"
             await self._sources.stripe.cancel_or_refund(intent.id, key=key)
         return Outcome()
 
     @forward
     async def capture_hold(self, job: CaptureJob) -> Outcome:
-        await self._sources.stripe.capture(job.intent_id, key=f"{activity.info().workflow_id}:capture")
+        await self._sources.stripe.capture(job.intent_id, key=f"{running_workflow()}:capture")
         return Outcome()
 
     # -- Medusa: the order -------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ class OrderActivities:
     @forward
     async def send_confirmation(self, job: MailJob) -> MessageOutcome:
         """At most once: whoever finds the message claimed by a try that never told its end does not send it."""
-        mongo, key = self._sources.mongo, f"{activity.info().workflow_id}:mail"
+        mongo, key = self._sources.mongo, f"{running_workflow()}:mail"
         user = await self._user(job.user_id)
         claim = await mongo.claim_message(key)
         if claim.status is not MessageStatus.SENDING:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -66,13 +66,11 @@ class Saga:
             # Otherwise an effect could come after its undo has looked for it.
             "cancellation_type": workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         }
-        pauses = {
-            "initial_interval": timedelta(seconds=timing.first_pause_s),
-            "maximum_interval": timedelta(seconds=timing.longest_pause_s),
-        }
-        self._backward = {**self._forward, "retry_policy": RetryPolicy(maximum_attempts=0, **pauses)}
+        first, longest = timedelta(seconds=timing.first_pause_s), timedelta(seconds=timing.longest_pause_s)
+        patience = RetryPolicy(initial_interval=first, maximum_interval=longest)
+        self._backward = {**self._forward, "retry_policy": patience}
         self._forward["schedule_to_close_timeout"] = timedelta(seconds=timing.give_up_s)
-        self._forward["retry_policy"] = RetryPolicy(maximum_attempts=timing.tries, **pauses)
+        self._forward["retry_policy"] = replace(patience, maximum_attempts=timing.tries)
         # A message is repeated by its activity, which knows whether it may be; that is all one try here.
         self._message = {**self._forward, "start_to_close_timeout": timedelta(seconds=timing.give_up_s)}
 
@@ -111,7 +109,7 @@ class Saga:
 
     async def do(self, activity: Activity[J, R], argument: J) -> R:
         """Run an activity as part of the current step, with the patience that `StepTiming` says."""
-        outcome = await workflow.execute_activity_method(activity, argument, **self._forward)
+        outcome: R = await workflow.execute_activity_method(activity, argument, **self._forward)
         self._attempt = max(self._attempt, outcome.attempt)
         return outcome
 

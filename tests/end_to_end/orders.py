@@ -80,6 +80,19 @@ class Effects:
             self.mails - before.mails,
         )
 
+    def times(self, n: int) -> Effects:
+        def all_of(counted: Counter[str]) -> Counter[str]:
+            return Counter({state: count * n for state, count in counted.items()})
+
+        return Effects(
+            all_of(self.orders),
+            all_of(self.invoices),
+            all_of(self.deliveries),
+            all_of(self.payments),
+            all_of(self.entries),
+            self.mails * n,
+        )
+
 
 INVOICE_STATES = {0: "draft", 1: "submitted", 2: "cancelled"}
 

@@ -15,7 +15,7 @@ from graphiql.examples import DASHBOARD
 from tests.end_to_end.gateway import Gateway
 
 DEADLINE_S = 6.0
-BAD_DAYS = [
+BAD_DAYS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "malformed"}, "UPSTREAM_BAD_RESPONSE"),
     ({"kind": "hang"}, "UPSTREAM_TIMEOUT"),
     ({"kind": "status", "status": 503}, "UPSTREAM_UNAVAILABLE"),

@@ -70,7 +70,12 @@ async def test_somebody_elses_workflow_looks_as_if_it_were_not_there(gateway: Ga
 
 async def test_an_invalid_order_is_refused_before_anything_is_written(gateway: Gateway) -> None:
     before = await effects(gateway.sandbox)
-    for change in ({"items": []}, {"items": [{"variantId": "variant_x", "quantity": 0}]}, {"userId": "f" * 24}):
+    changes: list[dict[str, Any]] = [
+        {"items": []},
+        {"items": [{"variantId": "variant_x", "quantity": 0}]},
+        {"userId": "f" * 24},
+    ]
+    for change in changes:
         body = await gateway.post(FULFIL, {"input": new_order() | change})
         assert body["data"]["fulfillOrder"] is None
         assert body["errors"][0]["extensions"]["code"] in {"BAD_USER_INPUT", "NOT_FOUND"}
