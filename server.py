@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
-from workflows.worker import embedded_worker
 
 from core.auth import TokenVerifier
 from core.backends import BackendMode
@@ -28,6 +27,7 @@ from rest.graphql import GraphQLEntrance, refused
 from rest.probes import probes
 from rest.request_ids import RequestIds, request_id
 from schema import build_schema
+from workflows.worker import embedded_worker
 
 GRAPHQL = "/graphql"
 STATUS = {Unauthenticated: 401, BadUserInput: 400}
@@ -80,9 +80,12 @@ def identify_by(settings: Settings, demo: DemoCredentials | None) -> Identificat
     service_keys = [key.get_secret_value() for key in given if key is not None]
     if demo is not None:
         service_keys.append(demo.service_key)
-    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else demo.jwt_secret if demo else None
-    pepper = settings.key_pepper.get_secret_value() if settings.key_pepper else demo.key_pepper if demo else ""
-    tokens = TokenVerifier(secret, settings.jwt_issuer, settings.jwt_audience) if secret else None
+    jwt_secret, pepper = (demo.jwt_secret, demo.key_pepper) if demo is not None else (None, "")
+    if settings.jwt_secret is not None:
+        jwt_secret = settings.jwt_secret.get_secret_value()
+    if settings.key_pepper is not None:
+        pepper = settings.key_pepper.get_secret_value()
+    tokens = TokenVerifier(jwt_secret, settings.jwt_issuer, settings.jwt_audience) if jwt_secret else None
     return Identification(tuple(service_keys), pepper, tokens)
 
 
@@ -96,8 +99,7 @@ def _presets(settings: Settings, request: Request) -> Presets:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for these alone
-    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 503)
-    return refused(error, status, request_id(request))
+    return refused(error, STATUS.get(type(error), 503), request_id(request))
 
 
 def main() -> None:

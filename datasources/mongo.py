@@ -325,9 +325,6 @@ class Mongo:
     async def clients_by_ids(self, ids: Sequence[str]) -> list[ClientRecord]:
         return await self._by_ids("clients", ClientRecord, ids)
 
-    async def clients_of_apps(self, app_ids: Sequence[str]) -> list[ClientRecord]:
-        return await self._in("clients", ClientRecord, "clientAppId", _object_ids(app_ids))
-
     async def user(self, id: str) -> UserRecord | None:
         return _one(await self._by_ids("users", UserRecord, [id]))
 

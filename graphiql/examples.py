@@ -56,13 +56,14 @@ query Order($id: ID!) {
   }
 }
 """,
-    {"id": "order_01DEMO00000000000000000200"},
+    {"id": "order_01DEMO00000000000000000198"},
 )
 
 FULFILL_ORDER = Example(
     """\
 # Places an order and sees it through: payment, invoice,
 # delivery, mail. It answers at once; watch it next door.
+# `userId` is whom it is for: staff order for customers.
 mutation FulfillOrder($input: OrderFulfillmentInput!) {
   fulfillOrder(input: $input) {
     id
@@ -74,6 +75,7 @@ mutation FulfillOrder($input: OrderFulfillmentInput!) {
 """,
     {
         "input": {
+            "userId": "000000030000000000000013",
             "items": [{"variantId": "variant_01DEMO00000000000000000011", "quantity": 2}],
             "shippingAddress": {
                 "name": "Demo Customer",

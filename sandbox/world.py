@@ -241,9 +241,7 @@ class World:
     def people(self) -> tuple[Person, ...]:
         """Administrators, managers and staff first, so that the newest users are customers of every client."""
         roles = [("ADMIN", 1), ("MANAGER", 1), ("STAFF", 2), ("CUSTOMER", CUSTOMERS_PER_CLIENT)]
-        slots = [
-            (role, i, client) for role, count in roles for i in range(1, count + 1) for client in self.clients
-        ]
+        slots = [(role, i, client) for role, count in roles for i in range(1, count + 1) for client in self.clients]
         people = []
         for n, (role, i, client) in enumerate(slots, 1):
             name = f"{role.title()} {i} of {client.code}"

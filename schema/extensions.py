@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphql import GraphQLError, OperationType
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import ParserCache, SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
 from core import operation
@@ -18,6 +20,9 @@ from resolvers.context import Context
 from schema.errors import readable_all
 
 log = logging.getLogger("omnistack.operation")
+
+NOT_TO_BE_RUN = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+"""Strawberry's refusals of requests without a fitting operation, which its transports answer themselves."""
 
 
 class OperationEvent(SchemaExtension):
@@ -41,9 +46,12 @@ class OperationEvent(SchemaExtension):
             yield
             if not self._was_streamed:
                 self._tell(self.execution_context.result)
-        except GraphQLError as error:
-            # Raised by an extension, so that Strawberry makes a result of it only behind this one.
-            raise self._told([error])[0] from error
+        except NOT_TO_BE_RUN:
+            raise
+        except Exception as exc:
+            # From another extension: Strawberry makes a result of it only when this one is done.
+            error = exc if isinstance(exc, GraphQLError) else GraphQLError(str(exc), original_error=exc)
+            raise self._told([error])[0] from exc
         finally:
             add_calls(self._upstream, self._running.calls)
             self._log(context, round((time.perf_counter() - started) * 1000, 2))

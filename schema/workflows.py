@@ -228,7 +228,7 @@ class WorkflowSubscription:
     )
     async def workflow_status(self, info: Info, id: strawberry.ID) -> AsyncIterator[Workflow]:
         async for state in workflows.follow(info.context, id):
-            yield state
+            yield state  # type: ignore[misc]
 
 
 def _given(value: str | None) -> str | None:

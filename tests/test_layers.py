@@ -41,7 +41,9 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def modules() -> list[Path]:
-    return sorted(path for layer in MAY_IMPORT for path in (ROOT / layer).rglob("*.py") if "node_modules" not in path.parts)
+    return sorted(
+        path for layer in MAY_IMPORT for path in (ROOT / layer).rglob("*.py") if "node_modules" not in path.parts
+    )
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -119,13 +119,6 @@ async def test_people_are_found_by_their_accounts(mongo: Mongo, commands: Comman
     assert await mongo.users_by_medusa_customer_ids(["cus_nobody"]) == []
 
 
-async def test_clients_of_platforms(mongo: Mongo) -> None:
-    apps = WORLD.apps
-    of_one = await mongo.clients_of_apps([apps[0].id])
-    assert {row.id for row in of_one} == {c.id for c in WORLD.clients if c.app is apps[0]}
-    assert len(await mongo.clients_of_apps([app.id for app in apps])) == len(WORLD.clients)
-
-
 async def test_a_key_is_found_by_its_hash_alone(mongo: Mongo, demo: DemoCredentials) -> None:
     hashes = [row["_id"] for row in demo_documents(demo)["keys"]]
     found = await mongo.key(hashes[0])

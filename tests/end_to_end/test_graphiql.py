@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import strawberry
-import uvicorn
-from fastapi import FastAPI
-from strawberry.fastapi import GraphQLRouter
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from graphiql.page import DIST, Example, Presets, graphiql_router
+from graphiql.page import DIST
 from tests.end_to_end.browser import CHROMIUM, Event, Page, open_page
+from tests.end_to_end.gateway import Gateway
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
@@ -119,78 +112,5 @@ def _frame(event: Event) -> dict[str, Any]:
     return frame
 
 
-# ---------------------------------------------------------------- a gateway in miniature
-
-TOKEN = "a.demo.token"
-MINIATURE = (
-    Example("query Dashboard($n: Int!) { orders(first: $n) { nodes { id } } }", {"n": 3}),
-    Example("mutation FulfillOrder { fulfillOrder { id } }"),
-    Example("subscription WorkflowStatus($id: ID!) { workflowStatus(id: $id) { id status } }", {"id": ""}),
-)
-
-
-def signed_in(info: strawberry.Info) -> None:
-    """Demands the Headers tab: in HTTP headers, or in connection_init's payload."""
-    sent = info.context.get("connection_params") or info.context["request"].headers
-    if {key.lower(): value for key, value in sent.items()}.get("authorization") != f"Bearer {TOKEN}":
-        raise PermissionError("no token")
-
-
-@strawberry.type
-class Order:
-    id: strawberry.ID
-
-
-@strawberry.type
-class Orders:
-    nodes: list[Order]
-
-
-@strawberry.type
-class Workflow:
-    id: strawberry.ID
-    status: str = "RUNNING"
-
-
-@strawberry.type
-class Query:
-    @strawberry.field
-    def orders(self, info: strawberry.Info, first: int) -> Orders:
-        signed_in(info)
-        return Orders(nodes=[Order(id=strawberry.ID(f"order_{n}")) for n in range(first)])
-
-
-@strawberry.type
-class Mutation:
-    @strawberry.mutation
-    def fulfill_order(self, info: strawberry.Info) -> Workflow:
-        signed_in(info)
-        return Workflow(id=strawberry.ID("order-fulfillment-1"))
-
-
-@strawberry.type
-class Subscription:
-    @strawberry.subscription
-    async def workflow_status(self, info: strawberry.Info, id: strawberry.ID) -> AsyncIterator[Workflow]:
-        signed_in(info)
-        for status in ("RUNNING", "RUNNING", "COMPLETED"):
-            yield Workflow(id=id, status=status)
-
-
-@pytest.fixture
-async def miniature() -> AsyncIterator[str]:
-    app = FastAPI()
-    app.include_router(graphiql_router(presets=lambda request: Presets(MINIATURE, bearer=TOKEN)))
-    schema = strawberry.Schema(Query, Mutation, Subscription)
-    protocols = [GRAPHQL_TRANSPORT_WS_PROTOCOL]
-    app.include_router(GraphQLRouter(schema, path="/graphql", graphql_ide=None, subscription_protocols=protocols))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="websockets-sansio"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
-        server.should_exit = True
-        await serving
-
-
-async def test_graphiql_runs_its_examples_with_no_other_host(miniature: str, tmp_path: Path) -> None:
-    await check_graphiql(miniature, tmp_path)
+async def test_graphiql_runs_its_examples_with_no_other_host(gateway: Gateway, tmp_path: Path) -> None:
+    await check_graphiql(f"{gateway.url}/graphql", tmp_path)

@@ -10,6 +10,7 @@ from graphql import build_schema, parse, validate
 
 from graphiql.examples import EXAMPLES, FULFILL_ORDER, ORDER
 from graphiql.page import Example
+from sandbox.omnistack import DEMO_CLIENT
 from sandbox.world import World
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "schema.graphql"
@@ -21,10 +22,15 @@ def test_every_example_is_valid(example: Example) -> None:
     assert validate(schema, parse(example.query)) == []
 
 
-def test_their_ids_are_the_demo_worlds() -> None:
+def test_their_ids_are_the_demo_worlds_and_within_sight_of_the_pages_token() -> None:
     world = World(datetime.now(UTC))
+    client = world.clients[DEMO_CLIENT]
     assert ORDER.variables is not None
-    assert ORDER.variables["id"] == world.orders[-1].id
+    [order] = [order for order in world.orders if order.id == ORDER.variables["id"]]
+    assert order.client is client
     assert FULFILL_ORDER.variables is not None
+    wanted = FULFILL_ORDER.variables["input"]
+    [customer] = [person for person in world.customers if person.id == wanted["userId"]]
+    assert customer.client is client
     variants = {variant.id for product in world.products for variant in product.variants}
-    assert {item["variantId"] for item in FULFILL_ORDER.variables["input"]["items"]} <= variants
+    assert {item["variantId"] for item in wanted["items"]} <= variants

@@ -17,7 +17,7 @@ from core.principals import BackendScope, Principal, PrincipalKind
 from core.scopes import ALL_SCOPES, CLIENT_SCOPES, ROLE_SCOPES, UserRole
 from datasources.mongo import BackendScopeRecord, Mongo
 from resolvers.principals import Identification, lesser_role, scope_of
-from sandbox.world import World
+from sandbox.world import REGION_EUR, World
 from tests.conftest import CLIENT, PLATFORM, SERVER_SIDE_PLATFORM, demo_documents
 
 WORLD = World(datetime.now(UTC))
@@ -97,8 +97,8 @@ async def test_a_client_has_its_own_data(door: Door) -> None:
     assert (principal.kind, principal.client_id) == (PrincipalKind.CLIENT, THEIRS.id)
     assert principal.scopes == CLIENT_SCOPES
     assert principal.backend_scope == BackendScope(
-        (THEIRS.channel_id,), principal.backend_scope.medusa_region_id, (THEIRS.company,), (THEIRS.warehouse,)
-    )  # fmt: skip
+        (THEIRS.channel_id,), REGION_EUR, (THEIRS.company,), (THEIRS.warehouse,)
+    )
 
 
 @pytest.mark.parametrize("role", list(UserRole))
