@@ -8,6 +8,7 @@ A datasource derives from `HttpBackend`, says in `refusal` what its error bodies
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,18 +46,24 @@ TRIES = 3
 RETRIED_STATUS = frozenset({429, 502, 503, 504})
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all backends: reading the certificates costs more than a connection."""
+    return httpx.create_ssl_context()
+
+
 def open_client(base_url: str, headers: Mapping[str, str], *, max_connections: int = 64) -> httpx.AsyncClient:
     """A pooled client on aiohttp's engine. It keeps no cookies: a backend's session must not leak between callers."""
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=IDLE_S)
+        connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=IDLE_S, ssl=_tls())
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     return httpx.AsyncClient(
         base_url=base_url.rstrip("/"),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"Accept": "application/json", "User-Agent": "omnistack-gateway", **headers},
-        transport=AiohttpTransport(client=session),
+        transport=AiohttpTransport(verify=_tls(), client=session),
     )
 
 
