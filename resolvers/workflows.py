@@ -20,6 +20,7 @@ from core import operation
 from core.address import Address
 from core.errors import BadUserInput, IdempotencyConflict, NotFound
 from core.principals import Principal, PrincipalKind
+from datasources.medusa import NewItem
 from datasources.mongo import ClientRecord, UserRecord
 from datasources.temporal import (
     Memo,
@@ -53,9 +54,12 @@ class WorkflowWanted:
 
 @dataclass(frozen=True)
 class NewFulfilment:
-    """An order to be placed, paid and sent. `user_id` None: the caller's own."""
+    """An order to be placed, paid and sent. `user_id` None: the caller's own; `payment_method_id` None: the user's
+    default one."""
 
-    data: OrderData
+    items: Sequence[NewItem]
+    shipping_address: Address
+    payment_method_id: str | None = None
     user_id: str | None = None
     action: str = "order.fulfill"
     idempotency_key: str | None = None
@@ -288,12 +292,15 @@ async def start_workflow(
     address = given.shipping_address
     if (address.latitude is None) != (address.longitude is None):
         raise BadUserInput("`latitude` and `longitude` come together")
-    order = OrderData(
-        items=tuple(OrderItem(item.variant_id, item.quantity) for item in given.items),
+    new = NewFulfilment(
+        items=[NewItem(item.variant_id, item.quantity) for item in given.items],
         shipping_address=Address(**{**msgspec.structs.asdict(address), "country": address.country.upper()}),
         payment_method_id=given.payment_method_id,
+        user_id=user_id,
+        action=action,
+        idempotency_key=idempotency_key,
+        dry_run=dry_run,
     )
-    new = NewFulfilment(order, user_id, action, idempotency_key, dry_run)
     return await fulfil_order(ctx, new, field="startWorkflow")
 
 
@@ -304,12 +311,14 @@ async def fulfil_order(ctx: Context, new: NewFulfilment, *, field: str = "fulfil
     Raises: BadUserInput; NotFound for a user whom the caller may not act for; IdempotencyConflict for a key that
     came with another input before.
     """
-    _check_items(new.data.items)
+    _check_items(new.items)
     user = await user_to_act_for(ctx, new.user_id)
     if user is None:
         raise BadUserInput("`userId` is needed: the caller is no user")
-    client = await _check_parties(ctx, user, new.data)
-    order = OrderFulfillment(new.action, user.id, client.id, new.data)
+    client = await _check_parties(ctx, user, new)
+    items = tuple(OrderItem(item.variant_id, item.quantity) for item in new.items)
+    data = OrderData(items, new.shipping_address, new.payment_method_id)
+    order = OrderFulfillment(new.action, user.id, client.id, data)
     memo = Memo(steps=STEPS[WorkflowType.ORDER_FULFILLMENT], input_digest=_digest(order))
     workflow_id = f"order-fulfillment-{_effective_key(ctx.principal, field, new.idempotency_key)}"
     planned = WorkflowRecord(
@@ -341,14 +350,14 @@ async def fulfil_order(ctx: Context, new: NewFulfilment, *, field: str = "fulfil
     return started
 
 
-def _check_items(items: Sequence[OrderItem]) -> None:
+def _check_items(items: Sequence[NewItem]) -> None:
     if not 1 <= len(items) <= MAX_ITEMS:
         raise BadUserInput(f"`items` holds 1 to {MAX_ITEMS} items")
     if any(not 1 <= item.quantity <= MAX_QUANTITY for item in items):
         raise BadUserInput(f"`quantity` is between 1 and {MAX_QUANTITY}")
 
 
-async def _check_parties(ctx: Context, user: UserRecord, data: OrderData) -> ClientRecord:
+async def _check_parties(ctx: Context, user: UserRecord, new: NewFulfilment) -> ClientRecord:
     """The user's client, once everything that the steps will need is there."""
     accounts = user.linked_accounts
     if accounts.stripe_customer_id is None:
@@ -357,8 +366,8 @@ async def _check_parties(ctx: Context, user: UserRecord, data: OrderData) -> Cli
         raise BadUserInput("the user is no customer in the ERP")
     client, _, _ = await asyncio.gather(
         _check_client(ctx, user.client_id),
-        _check_payment_method(ctx, accounts.stripe_customer_id, data.payment_method_id),
-        _check_variants(ctx, data.items),
+        _check_payment_method(ctx, accounts.stripe_customer_id, new.payment_method_id),
+        _check_variants(ctx, new.items),
     )
     return client
 
@@ -387,7 +396,7 @@ async def _check_payment_method(ctx: Context, customer: str, payment_method: str
         raise BadUserInput("`paymentMethodId` is none of the user's")
 
 
-async def _check_variants(ctx: Context, items: Sequence[OrderItem]) -> None:
+async def _check_variants(ctx: Context, items: Sequence[NewItem]) -> None:
     wanted = {item.variant_id for item in items}
     known = {variant.id for variant in await ctx.sources.medusa.variants(ids=list(wanted)) if variant.sku}
     if wanted - known:

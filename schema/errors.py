@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from core import operation
 from core.errors import GatewayError
 
 log = logging.getLogger("omnistack.errors")
 
+NOT_TO_BE_RUN = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+"""Strawberry's refusals of requests without a fitting operation. Over HTTP its router answers them itself."""
 MAX_ERRORS = 50
 """Reported one by one; the rest are counted in one last error."""
 
@@ -19,7 +23,7 @@ def readable(error: GraphQLError) -> GraphQLError:
     """The error as the client sees it. What is masked is logged whole, under the request id that the client gets."""
     request_id = operation.current().request_id
     cause = error.original_error
-    if cause is None or isinstance(cause, GraphQLError) or _is_about_a_literal(error):
+    if cause is None or isinstance(cause, (GraphQLError, *NOT_TO_BE_RUN)) or _is_about_a_literal(error):
         # Parse, validation and variable errors are written for the client already.
         code = (error.extensions or {}).get("code", "BAD_USER_INPUT")
         return _with(error, error.message, {"retryable": False, **(error.extensions or {}), "code": code}, request_id)

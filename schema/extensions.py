@@ -8,21 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphql import GraphQLError, OperationType
-from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import ParserCache, SchemaExtension
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
 from core import operation
 from core.operation import Operation
 from core.telemetry import Totals, add_calls, caller
 from resolvers.context import Context
-from schema.errors import readable_all
+from schema.errors import NOT_TO_BE_RUN, readable_all
 
 log = logging.getLogger("omnistack.operation")
-
-NOT_TO_BE_RUN = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
-"""Strawberry's refusals of requests without a fitting operation, which its transports answer themselves."""
 
 
 class OperationEvent(SchemaExtension):

@@ -15,12 +15,12 @@ from resolvers import workflows
 from resolvers.orders import OrderById
 from resolvers.users import UserById
 from resolvers.workflows import ChildrenByWorkflowId, NewFulfilment, WorkflowWanted
+from schema.carts import new_items
 from schema.directives import requires
 from schema.fields import link
 from schema.info import Info
 from schema.inputs import AddressInput, LineItemInput
 from schema.pages import Connection
-from workflows.contracts import OrderData, OrderItem
 
 if TYPE_CHECKING:
     from schema.orders import Order
@@ -148,11 +148,9 @@ class OrderFulfillmentInput:
 
     def wanted(self) -> NewFulfilment:
         return NewFulfilment(
-            data=OrderData(
-                items=tuple(OrderItem(item.variant_id, item.quantity) for item in self.items),
-                shipping_address=self.shipping_address.to_address(),
-                payment_method_id=self.payment_method_id or None,
-            ),
+            items=new_items(self.items),
+            shipping_address=self.shipping_address.to_address(),
+            payment_method_id=self.payment_method_id or None,
             user_id=self.user_id or None,
             idempotency_key=_given(self.idempotency_key),
         )

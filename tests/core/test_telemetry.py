@@ -62,7 +62,9 @@ def loggers() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("omnistack")
     handlers, level, own = root.handlers[:], root.level, ours.level
     yield
-    root.handlers[:], root.level, ours.level = handlers, level, own
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    ours.setLevel(own)
 
 
 @pytest.mark.usefixtures("loggers")

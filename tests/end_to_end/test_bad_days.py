@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from graphiql.examples import DASHBOARD
+from tests.end_to_end.conftest import NewGateway
 from tests.end_to_end.gateway import Gateway
 
 DEADLINE_S = 6.0
@@ -25,18 +25,11 @@ BAD_DAYS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.fixture
-async def starved(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+async def starved(new_gateway: NewGateway) -> Gateway:
     """A gateway with little patience, for us to starve: of its own, as circuits stay open for a while."""
-    gateway = Gateway(
-        tmp_path_factory.mktemp("starved") / "data",
-        QUERY_TIMEOUT_S=str(DEADLINE_S),
-        MEDUSA_TIMEOUT_S="0.7",
-        FLEETBASE_TIMEOUT_S="0.7",
-        ERPNEXT_TIMEOUT_S="0.7",
+    return await new_gateway(
+        QUERY_TIMEOUT_S=str(DEADLINE_S), MEDUSA_TIMEOUT_S="0.7", FLEETBASE_TIMEOUT_S="0.7", ERPNEXT_TIMEOUT_S="0.7"
     )
-    await gateway.start()
-    yield gateway
-    await gateway.aclose()
 
 
 async def timed_dashboard(gateway: Gateway, n: int) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import re
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from tests.end_to_end.conftest import NewGateway
 from tests.end_to_end.gateway import ROOT, Gateway
 from tests.end_to_end.orders import FULFILLED, Effects, closed, effects, start
 
@@ -68,23 +68,18 @@ async def behave(gateway: Gateway) -> None:
         await gateway.sandbox.faults(backend)
 
 
-async def test_a_gateway_killed_at_every_step_finishes_every_order_once(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path / "data")
+async def test_a_gateway_killed_at_every_step_finishes_every_order_once(new_gateway: NewGateway) -> None:
+    gateway = await new_gateway()
+    before = await effects(gateway.sandbox)
+    workflow_ids = await hang_one_order_at_every_step(gateway)
+    await gateway.kill()
+    await behave(gateway)
     await gateway.start()
-    try:
-        before = await effects(gateway.sandbox)
-        workflow_ids = await hang_one_order_at_every_step(gateway)
-        await gateway.kill()
-        await behave(gateway)
-        await gateway.start()
-        await check_all_are_fulfilled(gateway, workflow_ids, before)
-    finally:
-        await gateway.aclose()
+    await check_all_are_fulfilled(gateway, workflow_ids, before)
 
 
-async def test_a_lone_worker_killed_at_every_step_finishes_every_order_once(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path / "data", TEMPORAL_EMBEDDED_WORKER="false")
-    await gateway.start()
+async def test_a_lone_worker_killed_at_every_step_finishes_every_order_once(new_gateway: NewGateway) -> None:
+    gateway = await new_gateway(TEMPORAL_EMBEDDED_WORKER="false")
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
 
     async def work() -> asyncio.subprocess.Process:
@@ -104,12 +99,10 @@ async def test_a_lone_worker_killed_at_every_step_finishes_every_order_once(tmp_
     finally:
         worker.terminate()
         assert await asyncio.wait_for(worker.wait(), 30) == 0
-        await gateway.aclose()
 
 
-async def test_a_killed_temporal_loses_nothing_and_subscriptions_survive_it(tmp_path: Path) -> None:
-    mortal = Gateway(tmp_path / "data")
-    await mortal.start()
+async def test_a_killed_temporal_loses_nothing_and_subscriptions_survive_it(new_gateway: NewGateway) -> None:
+    mortal = await new_gateway()
     await mortal.sandbox.faults("fleetbase", {"kind": "hang", "method": "POST", "path": "/v1/orders", "count": 1})
     workflow_id = await start(mortal)
     statuses = []
@@ -123,4 +116,3 @@ async def test_a_killed_temporal_loses_nothing_and_subscriptions_survive_it(tmp_
                 os.kill(pid, signal.SIGKILL)
                 await mortal.sandbox.faults("fleetbase")
     assert statuses[-1] == "COMPLETED"
-    await mortal.aclose()

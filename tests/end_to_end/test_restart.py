@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.conftest import NewGateway
 from tests.end_to_end.gateway import Gateway
 
 
@@ -22,9 +22,8 @@ def lives(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-async def test_stopping_leaves_nothing_behind_and_a_second_start_has_everything(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path / "data")
-    await gateway.start()
+async def test_stopping_leaves_nothing_behind_and_a_second_start_has_everything(new_gateway: NewGateway) -> None:
+    gateway = await new_gateway()
     first = gateway.credentials
     cart = await gateway.data('mutation { createCart(input: { currency: "EUR" }) { id } }',
                               headers=gateway.user("MANAGER"))  # fmt: skip
@@ -39,13 +38,11 @@ async def test_stopping_leaves_nothing_behind_and_a_second_start_has_everything(
     found = await gateway.data(query, {"id": cart["createCart"]["id"]})
     assert found["cart"] == {"id": cart["createCart"]["id"]}
     assert found["users"]["totalCount"] == 56
-    await gateway.aclose()
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-async def test_after_kill_9_the_orphans_are_taken_over_and_nothing_is_lost(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path / "data")
-    await gateway.start()
+async def test_after_kill_9_the_orphans_are_taken_over_and_nothing_is_lost(new_gateway: NewGateway) -> None:
+    gateway = await new_gateway()
     cart = await gateway.data('mutation { createCart(input: { currency: "EUR" }) { id } }',
                               headers=gateway.user("MANAGER"))  # fmt: skip
     orphans = pids(gateway)
@@ -53,18 +50,16 @@ async def test_after_kill_9_the_orphans_are_taken_over_and_nothing_is_lost(tmp_p
     await gateway.start()
     assert (await gateway.data("query ($id: ID!) { cart(id: $id) { id } }", {"id": cart["createCart"]["id"]}))["cart"]
     now = pids(gateway)
-    await gateway.aclose()
+    await gateway.stop()
     assert not any(lives(pid) for pid in {*orphans.values(), *now.values()})
 
 
-async def test_two_gateways_never_share_a_data_directory(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path / "data")
-    await gateway.start()
+async def test_two_gateways_never_share_a_data_directory(new_gateway: NewGateway) -> None:
+    gateway = await new_gateway()
     other = Gateway(gateway.data_dir)
     with pytest.raises(AssertionError, match="is in use by another gateway"):
         await other.start()
     assert (await gateway.get("/readyz")).status_code == 200
-    await gateway.aclose()
     await other.aclose()
 
 
@@ -72,6 +67,5 @@ async def test_the_files_of_secrets_are_the_owners_alone(gateway: Gateway) -> No
     assert os.stat(gateway.data_dir).st_mode & 0o777 == 0o700
     assert os.stat(gateway.data_dir / "credentials.json").st_mode & 0o777 == 0o600
     log = gateway.data_dir.with_suffix(".log").read_text()
-    await asyncio.sleep(0)
     assert gateway.credentials["jwt_secret"] not in log
     assert gateway.credentials["key_pepper"] not in log

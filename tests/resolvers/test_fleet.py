@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from core import operation
 from core.errors import BadUserInput
 from resolvers.fleet import drivers, fleets, service_zones, vehicle_of, vehicles
-from tests.commerce import SERVICE, WORLD, client, person, platform, user
-from tests.logistics import Yard, open_yard
+from tests.callers import SERVICE, WORLD, client, person, platform, user
+from tests.market import Market
+
+pytest_plugins = ["tests.backends"]
 
 STAFF = user(person("STAFF"))
 
 
-@pytest.fixture
-async def yard() -> AsyncIterator[Yard]:
-    async with open_yard() as opened:
-        with operation.running(operation.Operation()):
-            yield opened
-
-
 @pytest.mark.parametrize(("listed", "size"), [(drivers, 12), (vehicles, 12), (fleets, 3)])
-async def test_pages_follow_one_another_to_the_end(yard: Yard, listed: Any, size: int) -> None:
-    ctx, ids, after, pages = yard.context(STAFF), [], None, 0
+async def test_pages_follow_one_another_to_the_end(market: Market, listed: Any, size: int) -> None:
+    ctx, ids, after, pages = market.context(STAFF), [], None, 0
     while True:
         page = await listed(ctx, first=2, after=after)
         ids += [row.id for row in page.nodes]
@@ -36,41 +29,41 @@ async def test_pages_follow_one_another_to_the_end(yard: Yard, listed: Any, size
             break
         after = page.page_info.end_cursor
     assert len(set(ids)) == len(ids) == size
-    assert len(yard.couriers.paths) == pages
+    assert len(market.couriers.paths) == pages
 
 
-async def test_a_full_page_of_all_there_is_has_no_next_one(yard: Yard) -> None:
-    page = await drivers(yard.context(STAFF), first=12, after=None)
+async def test_a_full_page_of_all_there_is_has_no_next_one(market: Market) -> None:
+    page = await drivers(market.context(STAFF), first=12, after=None)
     assert (len(page.nodes), page.page_info.has_next_page) == (12, False)
 
 
-async def test_vehicles_of_drivers_cost_one_call_at_most(yard: Yard) -> None:
-    ctx = yard.context(STAFF)
+async def test_vehicles_of_drivers_cost_one_call_at_most(market: Market) -> None:
+    ctx = market.context(STAFF)
     listed = (await drivers(ctx, first=100, after=None)).nodes
     assert all([await vehicle_of(ctx, driver) for driver in listed])
-    assert len(yard.couriers.paths) == 1
+    assert len(market.couriers.paths) == 1
     inside = [driver for fleet in (await fleets(ctx, first=3, after=None)).nodes for driver in fleet.drivers or ()]
     found = await asyncio.gather(*(vehicle_of(ctx, driver) for driver in inside))
     assert {vehicle.id for vehicle in found if vehicle} == {driver.vehicle_id for driver in WORLD.drivers}
-    assert yard.couriers.paths == ["GET /v1/drivers", "GET /v1/fleets", "GET /v1/drivers"]
+    assert market.couriers.paths == ["GET /v1/drivers", "GET /v1/fleets", "GET /v1/drivers"]
 
 
-async def test_zones_are_one_call(yard: Yard) -> None:
-    assert len(await service_zones(yard.context(client()))) == 4
-    assert yard.couriers.paths == ["GET /v1/service-areas"]
+async def test_zones_are_one_call(market: Market) -> None:
+    assert len(await service_zones(market.context(client()))) == 4
+    assert market.couriers.paths == ["GET /v1/service-areas"]
 
 
-async def test_a_platforms_browser_key_sees_nothing_of_the_fleet(yard: Yard) -> None:
-    ctx = yard.context(platform(server_side=False))
+async def test_a_platforms_browser_key_sees_nothing_of_the_fleet(market: Market) -> None:
+    ctx = market.context(platform(server_side=False))
     for listed in (drivers, vehicles, fleets):
         assert (await listed(ctx, first=5, after=None)).nodes == []
     assert await service_zones(ctx) == []
-    assert yard.couriers.paths == []
-    assert (await drivers(yard.context(platform(server_side=True)), first=5, after=None)).nodes
+    assert market.couriers.paths == []
+    assert (await drivers(market.context(platform(server_side=True)), first=5, after=None)).nodes
 
 
 @pytest.mark.parametrize(("first", "after"), [(0, None), (101, None), (5, "no cursor")])
-async def test_what_cannot_be_asked_is_the_callers_mistake(yard: Yard, first: int, after: str | None) -> None:
+async def test_what_cannot_be_asked_is_the_callers_mistake(market: Market, first: int, after: str | None) -> None:
     with pytest.raises(BadUserInput):
-        await drivers(yard.context(SERVICE), first=first, after=after)
-    assert yard.couriers.paths == []
+        await drivers(market.context(SERVICE), first=first, after=after)
+    assert market.couriers.paths == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from core.backends import BackendName
 from core.errors import BadUserInput, IdempotencyConflict, NotFound
 from core.principals import Principal
 from datasources._embedded import Endpoints
+from datasources.medusa import NewItem
 from datasources.mongo import Mongo
 from datasources.temporal import (
     Memo,
@@ -31,7 +31,7 @@ from resolvers.context import Context
 from resolvers.workflows import ChildrenByWorkflowId, NewFulfilment, WorkflowByOrderId, WorkflowWanted
 from tests.commerce import SERVICE, WORLD, client, person, platform, user
 from tests.fulfilment import ADDRESS, Company, open_company
-from workflows.contracts import ORDER_FULFILLMENT_STEPS, OrderData, OrderItem
+from workflows.contracts import ORDER_FULFILLMENT_STEPS
 from workflows.worker import build_worker
 
 pytest_plugins = ["tests.engines"]
@@ -40,12 +40,11 @@ ADA, BEN = person("CUSTOMER", 2, 0), person("CUSTOMER", 2, 1)
 STRANGER = person("CUSTOMER", 0, 0)
 STAFF, OTHER_STAFF = person("STAFF", 2), person("STAFF", 3)
 VARIANT = WORLD.products[0].variants[0].id
-DATA = OrderData((OrderItem(VARIANT, 1),), ADDRESS)
+ORDER: dict[str, Any] = {"items": (NewItem(VARIANT, 1),), "shipping_address": ADDRESS}
 JSON = {
     "items": [{"variantId": VARIANT}],
     "shippingAddress": {"street": ADDRESS.street, "city": "Tirana", "country": "al"},
 }
-ANOTHER = replace(DATA, items=(OrderItem(VARIANT, 2),))
 
 As = Callable[[Principal], Context]
 
@@ -79,7 +78,7 @@ async def listed(ctx: Context, wanted: WorkflowWanted, ids: set[str]) -> set[str
 
 
 async def start(ctx: Context, **changes: Any) -> WorkflowRecord:
-    return await workflows.fulfil_order(ctx, NewFulfilment(**{"data": DATA, **changes}))
+    return await workflows.fulfil_order(ctx, NewFulfilment(**{**ORDER, **changes}))
 
 
 async def started_for(resting: Company, order_id: str = "", user_id: str = ADA.id) -> WorkflowRecord:
@@ -161,7 +160,7 @@ async def test_a_key_that_comes_with_another_input_is_a_conflict(ctx: As) -> Non
     key = uuid4().hex
     await start(ctx(user(ADA)), idempotency_key=key)
     with pytest.raises(IdempotencyConflict):
-        await start(ctx(user(ADA)), idempotency_key=key, data=ANOTHER)
+        await start(ctx(user(ADA)), idempotency_key=key, items=(NewItem(VARIANT, 2),))
 
 
 async def test_a_dry_run_plans_and_starts_nothing(ctx: As, resting: Company) -> None:
@@ -179,12 +178,12 @@ async def test_a_dry_run_plans_and_starts_nothing(ctx: As, resting: Company) -> 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": replace(DATA, items=())}, "items"),
-        ({"data": replace(DATA, items=(OrderItem(VARIANT, 1),) * 101)}, "items"),
-        ({"data": replace(DATA, items=(OrderItem(VARIANT, 0),))}, "quantity"),
-        ({"data": replace(DATA, items=(OrderItem(VARIANT, 10_001),))}, "quantity"),
-        ({"data": replace(DATA, items=(OrderItem("variant_nowhere", 1),))}, "variant"),
-        ({"data": replace(DATA, payment_method_id=BEN.card_id)}, "paymentMethodId"),
+        ({"items": ()}, "items"),
+        ({"items": (NewItem(VARIANT, 1),) * 101}, "items"),
+        ({"items": (NewItem(VARIANT, 0),)}, "quantity"),
+        ({"items": (NewItem(VARIANT, 10_001),)}, "quantity"),
+        ({"items": (NewItem("variant_nowhere", 1),)}, "variant"),
+        ({"payment_method_id": BEN.card_id}, "paymentMethodId"),
         ({"idempotency_key": ""}, "idempotencyKey"),
         ({"idempotency_key": "k" * 256}, "idempotencyKey"),
     ],
@@ -373,7 +372,7 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(ctx: As, cursor: str) ->
 
 async def test_workflows_of_many_orders_are_one_call(ctx: As) -> None:
     context = ctx(SERVICE)
-    found = await asyncio.gather(*(context.loader(WorkflowByOrderId).load(f"order_{n}") for n in range(20)))
+    found = await asyncio.gather(*(context.loader(WorkflowByOrderId).load(f"order-{uuid4()}") for _ in range(20)))
     assert found == [None] * 20
     assert upstream(BackendName.TEMPORAL) == ["ListWorkflowExecutions"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,10 @@ from core.settings import Settings
 from sandbox.faults import Fault
 from sandbox.world import short
 from schema import build_schema
-from tests.commerce import SERVICE, WORLD, client, person, user
-from tests.logistics import Yard, delivered, open_yard
+from tests.callers import SERVICE, WORLD, client, person, user
+from tests.market import Market, delivered
+
+pytest_plugins = ["tests.backends"]
 
 SCHEMA = build_schema(Settings())
 CUSTOMER, STAFF = user(person("CUSTOMER")), user(person("STAFF"))
@@ -25,32 +26,26 @@ PLACES = """
 """
 
 
-@pytest.fixture
-async def yard() -> AsyncIterator[Yard]:
-    async with open_yard() as opened:
-        yield opened
-
-
-async def ask(yard: Yard, principal: Principal, document: str, **variables: Any) -> Any:
+async def ask(market: Market, principal: Principal, document: str, **variables: Any) -> Any:
     """The data of an operation that has no errors."""
-    data, codes = await try_to(yard, principal, document, **variables)
+    data, codes = await try_to(market, principal, document, **variables)
     assert codes == {}
     return data
 
 
-async def try_to(yard: Yard, principal: Principal, document: str, **variables: Any) -> tuple[Any, dict[str, str]]:
+async def try_to(market: Market, principal: Principal, document: str, **variables: Any) -> tuple[Any, dict[str, str]]:
     """The data of an operation, and its errors' codes by field."""
-    result = await SCHEMA.execute(document, context_value=yard.context(principal), variable_values=variables)
+    result = await SCHEMA.execute(document, context_value=market.context(principal), variable_values=variables)
     codes = {".".join(map(str, error.path or ())): (error.extensions or {})["code"] for error in result.errors or ()}
     return result.data, codes
 
 
-async def test_a_delivery_shows_everything_about_it(yard: Yard) -> None:
+async def test_a_delivery_shows_everything_about_it(market: Market) -> None:
     order = next(order for order in reversed(WORLD.delivered) if order.customer is not None)
     n, driver = order.n, WORLD.drivers[order.n % len(WORLD.drivers)]
-    yard.couriers.change(n, status="started", started=True)
+    market.couriers.change(n, status="started", started=True)
     data = await ask(
-        yard,
+        market,
         SERVICE,
         """query ($id: ID!) { delivery(id: $id) {
             id internalId status trackingNumber etaSeconds distanceMeters scheduledAt createdAt updatedAt
@@ -100,38 +95,38 @@ async def test_a_delivery_shows_everything_about_it(yard: Yard) -> None:
         "createdAt": None,
     }
     assert found["createdAt"].endswith("+00:00")
-    paths = Counter(yard.couriers.paths)
+    paths = Counter(market.couriers.paths)
     assert paths == {f"GET /v1/orders/{short('order', n)}": 1, "GET /v1/drivers": 1}
 
 
-async def test_fifty_deliveries_with_driver_and_order_are_one_call_of_each_backend(yard: Yard) -> None:
+async def test_fifty_deliveries_with_driver_and_order_are_one_call_of_each_backend(market: Market) -> None:
     data = await ask(
-        yard, SERVICE, "{ deliveries(first: 50) { nodes { id driver { name vehicle { name } } order { id } } } }"
+        market, SERVICE, "{ deliveries(first: 50) { nodes { id driver { name vehicle { name } } order { id } } } }"
     )
     nodes = data["deliveries"]["nodes"]
     assert len(nodes) == 50
     with_order = [node for node in nodes if node["id"] in set(delivered())]
     assert len(with_order) > 40
     assert all(node["driver"]["vehicle"]["name"] and node["order"]["id"] for node in with_order)
-    assert yard.couriers.paths == ["GET /v1/orders", "GET /v1/drivers"]
-    assert yard.shop.paths == ["GET /admin/orders"]
+    assert market.couriers.paths == ["GET /v1/orders", "GET /v1/drivers"]
+    assert market.shop.paths == ["GET /admin/orders"]
 
 
-async def test_deliveries_of_fifty_orders_are_one_call(yard: Yard) -> None:
+async def test_deliveries_of_fifty_orders_are_one_call(market: Market) -> None:
     data = await ask(
-        yard,
+        market,
         SERVICE,
         "{ orders(first: 50) { nodes { id deliveries { id } delivery { id trackingNumber driver { name phone } } } } }",
     )
     nodes = data["orders"]["nodes"]
     assert [node["delivery"]["id"] for node in nodes] == delivered()[:50]
     assert all(node["deliveries"] == [{"id": node["delivery"]["id"]}] for node in nodes)
-    assert yard.couriers.paths == ["GET /v1/orders"]
+    assert market.couriers.paths == ["GET /v1/orders"]
 
 
-async def test_the_fleet_is_a_call_for_each_list(yard: Yard) -> None:
+async def test_the_fleet_is_a_call_for_each_list(market: Market) -> None:
     data = await ask(
-        yard,
+        market,
         STAFF,
         """{ drivers(first: 5) { totalCount nodes { id vehicle { plateNumber } } pageInfo { hasNextPage } }
              vehicles { nodes { id } }
@@ -145,13 +140,13 @@ async def test_the_fleet_is_a_call_for_each_list(yard: Yard) -> None:
     for fleet in data["fleets"]["nodes"]:
         assert {driver["vehicle"]["id"] for driver in fleet["drivers"]} == {each["id"] for each in fleet["vehicles"]}
     assert {zone["border"]["type"] for zone in data["serviceZones"]} == {"Polygon"}
-    counted = Counter(yard.couriers.paths)
+    counted = Counter(market.couriers.paths)
     assert counted == {"GET /v1/drivers": 2, "GET /v1/vehicles": 1, "GET /v1/fleets": 1, "GET /v1/service-areas": 1}
 
 
-async def test_customers_see_their_drivers_but_no_fleet_and_change_nothing(yard: Yard) -> None:
+async def test_customers_see_their_drivers_but_no_fleet_and_change_nothing(market: Market) -> None:
     data, codes = await try_to(
-        yard,
+        market,
         CUSTOMER,
         "{ deliveries { nodes { driver { name } } } drivers { nodes { id } } vehicles { nodes { id } }"
         " fleets { nodes { id } } serviceZones { id } }",
@@ -160,21 +155,21 @@ async def test_customers_see_their_drivers_but_no_fleet_and_change_nothing(yard:
     assert data["deliveries"]["nodes"]
     assert all(node["driver"]["name"] for node in data["deliveries"]["nodes"])
     assert len(data["serviceZones"]) == 4
-    yard.forget_calls()
+    market.forget_calls()
     _, codes = await try_to(
-        yard,
+        market,
         CUSTOMER,
         f"mutation {{ createDelivery(input: {{ {PLACES} }}) {{ id }}"
         f' cancelDelivery(id: "{delivered(0)[0]}") {{ id }} }}',
     )
     assert codes == {"createDelivery": "FORBIDDEN", "cancelDelivery": "FORBIDDEN"}
-    assert yard.couriers.paths == []
+    assert market.couriers.paths == []
 
 
-async def test_a_filter_reaches_the_list(yard: Yard) -> None:
+async def test_a_filter_reaches_the_list(market: Market) -> None:
     ids = [order.id for order in WORLD.delivered[-3:]]
     data = await ask(
-        yard,
+        market,
         SERVICE,
         "query ($ids: [ID!]) { deliveries(filter: {orderIds: $ids}) { totalCount edges { cursor node { internalId } } }"
         ' done: deliveries(first: 100, filter: {status: "completed"}) { nodes { status } }'
@@ -187,7 +182,7 @@ async def test_a_filter_reaches_the_list(yard: Yard) -> None:
     assert {node["driver"]["id"] for node in data["drove"]["nodes"]} == {WORLD.drivers[0].id}
 
 
-async def test_a_delivery_is_made_once_joined_and_canceled(yard: Yard) -> None:
+async def test_a_delivery_is_made_once_joined_and_canceled(market: Market) -> None:
     order = next(order for order in WORLD.orders if order.client is WORLD.clients[0])
     create = f"""mutation ($order: ID!, $driver: ID!) {{ createDelivery(input: {{
         orderId: $order driverId: $driver scheduledAt: "2026-07-01T10:00:00+02:00" notes: "Ring twice" {PLACES}
@@ -195,7 +190,7 @@ async def test_a_delivery_is_made_once_joined_and_canceled(yard: Yard) -> None:
         id status scheduledAt driver {{ id }} order {{ id delivery {{ id }} }} pickup {{ country postalCode }}
     }} }}"""
     driver = WORLD.drivers[2].id
-    made = (await ask(yard, STAFF, create, order=order.id, driver=driver))["createDelivery"]
+    made = (await ask(market, STAFF, create, order=order.id, driver=driver))["createDelivery"]
     assert made == {
         "id": made["id"],
         "status": "created",
@@ -204,13 +199,13 @@ async def test_a_delivery_is_made_once_joined_and_canceled(yard: Yard) -> None:
         "order": {"id": order.id, "delivery": {"id": made["id"]}},
         "pickup": {"country": "AL", "postalCode": None},
     }
-    assert await ask(yard, STAFF, create, order=order.id, driver=driver) == {"createDelivery": made}
-    assert len(yard.couriers.new_deliveries) == 1
-    assert yard.couriers.new_deliveries[0]["notes"] == "Ring twice"
+    assert await ask(market, STAFF, create, order=order.id, driver=driver) == {"createDelivery": made}
+    assert len(market.couriers.new_deliveries) == 1
+    assert market.couriers.new_deliveries[0]["notes"] == "Ring twice"
     cancel = "mutation ($id: ID!) { cancelDelivery(id: $id) { id status driver { id } order { delivery { id } } } }"
     expected = {"id": made["id"], "status": "canceled", "driver": {"id": driver}, "order": {"delivery": None}}
     for _ in range(2):
-        assert await ask(yard, STAFF, cancel, id=made["id"]) == {"cancelDelivery": expected}
+        assert await ask(market, STAFF, cancel, id=made["id"]) == {"cancelDelivery": expected}
 
 
 @pytest.mark.parametrize(
@@ -225,26 +220,26 @@ async def test_a_delivery_is_made_once_joined_and_canceled(yard: Yard) -> None:
     ],
     ids=["foreign order", "unknown driver", "no country", "foreign delivery", "completed"],
 )  # fmt: skip
-async def test_refusals_are_errors_with_a_code(yard: Yard, field: str, code: str) -> None:
-    data, codes = await try_to(yard, STAFF, f"mutation {{ {field} }}")
+async def test_refusals_are_errors_with_a_code(market: Market, field: str, code: str) -> None:
+    data, codes = await try_to(market, STAFF, f"mutation {{ {field} }}")
     name = field.partition("(")[0]
     assert codes == {name: code}
     assert data == {name: None}
-    assert yard.couriers.new_deliveries == []
+    assert market.couriers.new_deliveries == []
 
 
-async def test_without_the_shops_scope_deliveries_are_there_and_their_orders_are_not(yard: Yard) -> None:
+async def test_without_the_shops_scope_deliveries_are_there_and_their_orders_are_not(market: Market) -> None:
     narrowed = replace(SERVICE, scopes=frozenset({"logistics:read"}))
-    data, codes = await try_to(yard, narrowed, f'{{ delivery(id: "{delivered()[0]}") {{ id order {{ id }} }} }}')
+    data, codes = await try_to(market, narrowed, f'{{ delivery(id: "{delivered()[0]}") {{ id order {{ id }} }} }}')
     assert data == {"delivery": {"id": delivered()[0], "order": None}}
     assert codes == {"delivery.order": "FORBIDDEN"}
 
 
-async def test_when_the_couriers_answer_garbage_everything_else_is_there(yard: Yard) -> None:
-    yard.couriers.line.faults = [Fault("malformed")]
+async def test_when_the_couriers_answer_garbage_everything_else_is_there(market: Market) -> None:
+    market.couriers.line.faults = [Fault("malformed")]
     result = await SCHEMA.execute(
         "{ orders(first: 3) { nodes { id delivery { id } } } serviceZones { id } }",
-        context_value=yard.context(client(0)),
+        context_value=market.context(client(0)),
     )
     assert result.data is not None
     assert [node["delivery"] for node in result.data["orders"]["nodes"]] == [None] * 3
@@ -253,10 +248,10 @@ async def test_when_the_couriers_answer_garbage_everything_else_is_there(yard: Y
     assert told == {("UPSTREAM_BAD_RESPONSE", "FLEETBASE")}
 
 
-async def test_deliveries_of_a_list_of_users_are_fetched_together(yard: Yard) -> None:
+async def test_deliveries_of_a_list_of_users_are_fetched_together(market: Market) -> None:
     ids = [person("CUSTOMER", 0, n).id for n in range(5)]
     page = await ask(
-        yard,
+        market,
         SERVICE,
         "query ($orders: [ID!]) { deliveries(filter: {orderIds: $orders}) { nodes { order { customer { id"
         " deliveries(first: 1) { nodes { id } } } } } } }",
@@ -267,5 +262,5 @@ async def test_deliveries_of_a_list_of_users_are_fetched_together(yard: Yard) ->
     for user_id, customer in seen.items():
         newest = next(o for o in reversed(WORLD.delivered) if o.customer and o.customer.id == user_id)
         assert customer["deliveries"]["nodes"] == [{"id": short("order", newest.n)}]
-    assert yard.couriers.paths == ["GET /v1/orders"] * 2
-    assert len(yard.shop.paths) == 2
+    assert market.couriers.paths == ["GET /v1/orders"] * 2
+    assert len(market.shop.paths) == 2

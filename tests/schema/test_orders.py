@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
@@ -20,7 +18,10 @@ from schema.carts import CartMutation, CartQuery
 from schema.orders import OrderMutation, OrderQuery
 from schema.products import ProductQuery
 from schema.scalars import SCALARS
-from tests.commerce import SERVICE, WORLD, Shop, client, open_market, person, user
+from tests.callers import SERVICE, WORLD, client, person, user
+from tests.market import Market
+
+pytest_plugins = ["tests.backends"]
 
 ANN, STAFFER = person("CUSTOMER"), person("STAFF")
 ADDRESS = '{name: "Ann Lee", street: "Rruga 1", city: "Tirana", postalCode: "1001", country: "al"}'
@@ -39,20 +40,14 @@ class Mutation(CartMutation, OrderMutation):
 SCHEMA = strawberry.federation.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=SCALARS))
 
 
-@pytest.fixture
-async def market() -> AsyncIterator[Shop]:
-    async with open_market() as opened:
-        yield opened
-
-
-async def ask(market: Shop, principal: Principal, document: str, **variables: Any) -> Any:
+async def ask(market: Market, principal: Principal, document: str, **variables: Any) -> Any:
     """The data of an operation that has no errors."""
     data, errors = await try_to(market, principal, document, **variables)
     assert errors == []
     return data
 
 
-async def try_to(market: Shop, principal: Principal, document: str, **variables: Any) -> tuple[Any, list[str]]:
+async def try_to(market: Market, principal: Principal, document: str, **variables: Any) -> tuple[Any, list[str]]:
     """The data of an operation, and its errors' codes with the fields they stand for."""
     ctx = market.context(principal)
     result = await SCHEMA.execute(document, context_value=ctx, variable_values=variables)
@@ -79,7 +74,7 @@ DASHBOARD = """
 """
 
 
-async def test_the_dashboard_of_fifty_orders_is_five_calls_with_every_join_filled(market: Shop) -> None:
+async def test_the_dashboard_of_fifty_orders_is_five_calls_with_every_join_filled(market: Market) -> None:
     data = await ask(market, SERVICE, DASHBOARD, n=50)
     assert calls() == {"medusa": 2, "fleetbase": 1, "erpnext": 1}
     assert market.mongo.calls == ["users_by_medusa_customer_ids"]
@@ -103,7 +98,7 @@ async def test_the_dashboard_of_fifty_orders_is_five_calls_with_every_join_fille
     assert len(nodes) == 50
 
 
-async def test_all_joins_of_several_orders_are_one_call_each(market: Shop) -> None:
+async def test_all_joins_of_several_orders_are_one_call_each(market: Market) -> None:
     document = """{ orders(first: 10) { totalCount edges { cursor node {
         id deliveries { id } delivery { id } invoices { id } invoice { id }
     } } pageInfo { hasNextPage } } }"""
@@ -116,7 +111,7 @@ async def test_all_joins_of_several_orders_are_one_call_each(market: Shop) -> No
         assert node["invoice"] in node["invoices"]
 
 
-async def test_an_order_tells_its_money_and_states(market: Shop) -> None:
+async def test_an_order_tells_its_money_and_states(market: Market) -> None:
     document = """query ($id: ID!) { order(id: $id) {
         status paymentStatus fulfillmentStatus email currency
         subtotal { amount currency } shippingTotal { amount } taxTotal { amount } total { amount }
@@ -134,7 +129,7 @@ async def test_an_order_tells_its_money_and_states(market: Shop) -> None:
     assert (await ask(market, user(person("CUSTOMER", n=1)), document, id=expected.id))["order"] is None
 
 
-async def test_orders_are_filtered_by_status_user_and_time(market: Shop) -> None:
+async def test_orders_are_filtered_by_status_user_and_time(market: Market) -> None:
     document = (
         "query ($filter: OrderFilter) { orders(first: 100, filter: $filter) { nodes { id createdAt } totalCount } }"
     )
@@ -151,7 +146,7 @@ async def test_orders_are_filtered_by_status_user_and_time(market: Shop) -> None
     assert draft["orders"] == {"nodes": [], "totalCount": 0}
 
 
-async def test_products_show_variants_prices_categories_and_stock(market: Shop) -> None:
+async def test_products_show_variants_prices_categories_and_stock(market: Market) -> None:
     document = """{ products(first: 20) { nodes {
         id handle status images categories { name parent { name } }
         variants { sku prices { amount currency } inventoryQuantity }
@@ -176,14 +171,14 @@ async def test_products_show_variants_prices_categories_and_stock(market: Shop) 
     assert data["stores"] == [{"name": "OmniStack Demo", "defaultCurrency": "EUR"}]
 
 
-async def test_a_product_is_asked_for_in_one_way(market: Shop) -> None:
+async def test_a_product_is_asked_for_in_one_way(market: Market) -> None:
     document = "query ($id: ID, $handle: String) { product(id: $id, handle: $handle) { title } }"
     assert await ask(market, user(ANN), document, handle="guide-01") == {"product": {"title": "Guide 01"}}
     assert await ask(market, user(ANN), document, id="prod_x") == {"product": None}
     assert await try_to(market, user(ANN), document) == ({"product": None}, ["product: BAD_USER_INPUT"])
 
 
-async def test_a_cart_is_filled_ordered_and_canceled(market: Shop) -> None:
+async def test_a_cart_is_filled_ordered_and_canceled(market: Market) -> None:
     ann, variant = user(ANN), ulid("variant", 11)
     made = await ask(
         market,
@@ -222,7 +217,7 @@ async def test_a_cart_is_filled_ordered_and_canceled(market: Shop) -> None:
     assert canceled == {"cancelOrder": {"status": "CANCELED", "paymentStatus": "canceled"}}
 
 
-async def test_with_one_mutation_of_two_failing_the_others_answer_arrives(market: Shop) -> None:
+async def test_with_one_mutation_of_two_failing_the_others_answer_arrives(market: Market) -> None:
     variant = ulid("variant", 11)
     document = f"""mutation ($variant: ID!) {{
         one: createOrder(input: {{items: [{{variantId: "variant_x"}}], shippingAddress: {ADDRESS}}}) {{ id }}
@@ -236,7 +231,7 @@ async def test_with_one_mutation_of_two_failing_the_others_answer_arrives(market
     assert len(market.new_orders) == 1
 
 
-async def test_with_the_shop_down_the_errors_name_it_and_with_products_down_orders_remain(market: Shop) -> None:
+async def test_with_the_shop_down_the_errors_name_it_and_with_products_down_orders_remain(market: Market) -> None:
     market.line.replace([{"kind": "malformed", "path": "/admin/products"}])
     document = "{ orders(first: 2) { nodes { id items { product { id } } } } }"
     data, errors = await try_to(market, client(0), document)

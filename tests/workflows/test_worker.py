@@ -18,6 +18,7 @@ import pytest
 
 from core.settings import Settings, TemporalSettings
 from datasources import Sources, _embedded, open_sources
+from datasources._datadir import read_recorded
 from datasources.temporal import StepStatus, WorkflowRecord, WorkflowStatus
 from sandbox import omnistack
 from tests.fulfilment import SEEDED, WORLD, Company
@@ -132,3 +133,22 @@ async def test_the_gateways_own_worker_can_be_left_out(deployment: Deployment) -
     async with embedded_worker(Settings(temporal=TemporalSettings()), deployment.sources):
         record = await deployment.end(started.id)
     assert record.status is WorkflowStatus.CANCELED
+
+
+async def test_watching_and_working_survive_a_temporal_that_is_killed_and_restarted(deployment: Deployment) -> None:
+    await deployment.fail("fleetbase", {"method": "POST", "path": "/v1/orders", "kind": "hang", "when": "before"})
+    server = read_recorded(deployment.data_dir)["temporal"].process
+    assert server is not None
+    seen: list[WorkflowRecord] = []
+    async with at_work(deployment), asyncio.timeout(60):
+        started = await deployment.start()
+        async for heard in deployment.sources.temporal.watch(started.id):
+            seen.append(heard.item)
+            step = next((step for step in heard.item.steps if step.name == "delivery"), None)
+            if step is not None and step.status is StepStatus.RUNNING and server is not None:
+                os.kill(server.pid, signal.SIGKILL)
+                server = None
+                await deployment.fail("fleetbase")
+    assert server is None
+    assert seen[-1].status is WorkflowStatus.COMPLETED
+    assert len(seen) == len(set(map(repr, seen))), "no state is told twice"
