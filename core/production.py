@@ -10,6 +10,10 @@ from core.backends import BackendMode
 from core.settings import Settings
 
 
+SHORTEST_SECRET = 32
+"""Characters of a secret that signs tokens: HS256 is no stronger than its key."""
+
+
 def refusals(settings: Settings) -> list[str]:
     """Why this configuration must not serve, in words for an operator; empty when it may, and in development."""
     if settings.app_env != "production":
@@ -31,6 +35,8 @@ def refusals(settings: Settings) -> list[str]:
     for name in ("jwt_secret", "key_pepper"):
         if getattr(settings, name) is None:
             found.append(f"{name.upper()} is not set")
+    if settings.jwt_secret is not None and len(settings.jwt_secret.get_secret_value()) < SHORTEST_SECRET:
+        found.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET} characters")
     addresses = {
         "MEDUSA_API_URL": settings.medusa.api_url,
         "FLEETBASE_URL": settings.fleetbase.url,

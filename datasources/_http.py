@@ -42,6 +42,8 @@ Query = Sequence[tuple[str, str | int]]
 
 IDLE_S = 4.0
 """Medusa and others close idle connections after five seconds; a POST on such a connection would be lost."""
+FAIR_WAIT_S = 1.0
+"""Who waits for less and gets no answer cannot say that the backend failed."""
 TRIES = 3
 RETRIED_STATUS = frozenset({429, 502, 503, 504})
 
@@ -231,7 +233,11 @@ class HttpBackend:
                 finally:
                     await response.aclose()
         except TimeoutError as exc:
-            self.breaker.failed()
+            # A caller in a great hurry learns nothing about the backend.
+            if timeout_s >= min(FAIR_WAIT_S, self._limits.timeout_s):
+                self.breaker.failed()
+            else:
+                self.breaker.abandoned()
             raise BackendTimeout(self.name, f"{self.name.value} did not answer within {timeout_s:.1f} s") from exc
         except httpx.HTTPError as exc:
             self.breaker.failed()

@@ -29,7 +29,7 @@ class Context:
     a WebSocket is one operation or one event, though the connection keeps its context.
 
     `request_id` and `timeout_s` are what the caller asked for, if they did; `is_traced`: they want to see the calls
-    that were made, and may.
+    that were made, and may; `may_subscribe`: their connection can carry more than one answer.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class Context:
         request_id: str | None = None,
         timeout_s: float | None = None,
         is_traced: bool = False,
+        may_subscribe: bool = True,
     ) -> None:
         self.sources = sources
         self.principal = principal
         self.request_id = request_id
         self.timeout_s = timeout_s
         self.is_traced = is_traced
+        self.may_subscribe = may_subscribe
 
     def loader(self, cls: type[L]) -> L:
         """This operation's loader of that class, made on first use."""

@@ -127,6 +127,7 @@ async def _context(connection: HTTPConnection) -> ConnectionContext:
         request_id=request_id(connection),
         timeout_s=_timeout_s(connection),
         is_traced=_wants_trace(connection.headers.get("x-gateway-trace"), principal),
+        may_subscribe=False,
     )
 
 

@@ -12,6 +12,7 @@ from strawberry.extensions import ParserCache, SchemaExtension
 from strawberry.types.execution import StreamExecutionResult
 
 from core import operation
+from core.errors import BadUserInput
 from core.operation import Operation
 from core.telemetry import Totals, add_calls, caller
 from resolvers.context import Context
@@ -63,6 +64,9 @@ class OperationEvent(SchemaExtension):
         if kind is OperationType.MUTATION:
             self._running.deadline = time.monotonic() + self._timeout_s(kind)
         elif kind is OperationType.SUBSCRIPTION:
+            if not self.execution_context.context.may_subscribe:
+                refusal = BadUserInput("subscriptions are served over WebSockets, by graphql-transport-ws")
+                raise GraphQLError(str(refusal), original_error=refusal)
             self._running.deadline = None
         yield from self._timed("execute")
 

@@ -248,6 +248,18 @@ async def test_a_refusal_is_no_failure_of_the_backend(running: operation.Operati
     assert backend.breaker.state is CircuitState.CLOSED
 
 
+async def test_callers_in_a_great_hurry_do_not_open_the_circuit_for_others() -> None:
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    backend = shop(never)
+    for _ in range(6):
+        with operation.running(operation.within(0.01, may_retry=False)), pytest.raises(BackendTimeout):
+            await backend.read("GET", "/x", Row)
+    assert backend.breaker.state is CircuitState.CLOSED
+
+
 async def test_a_caller_who_leaves_is_no_failure_of_the_backend(running: operation.Operation) -> None:
     async def never(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()

@@ -96,3 +96,10 @@ async def test_the_legacy_protocol_is_not_spoken(gateway: Gateway) -> None:
     async with connect(address, subprotocols=[Subprotocol("graphql-ws")], proxy=None) as ws:
         await ws.wait_closed()
         assert ws.close_code == 4406
+
+
+async def test_a_subscription_by_post_is_refused_with_a_code(gateway: Gateway) -> None:
+    body = await gateway.post(STATUS, {"id": "order-fulfillment-x"})
+    [error] = body["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "graphql-transport-ws" in error["message"]
