@@ -9,7 +9,6 @@ from pydantic import HttpUrl
 from core.backends import BackendMode
 from core.settings import Settings
 
-
 SHORTEST_SECRET = 32
 """Characters of a secret that signs tokens: HS256 is no stronger than its key."""
 
