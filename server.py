@@ -24,6 +24,7 @@ from resolvers.principals import Identification
 from rest.banner import banner
 from rest.gateway import Gateway, gateway_of
 from rest.graphql import GraphQLEntrance, refused
+from rest.loopback import is_at_this_machine
 from rest.probes import probes
 from rest.request_ids import RequestIds, request_id
 from schema import build_schema
@@ -92,8 +93,7 @@ def identify_by(settings: Settings, demo: DemoCredentials | None) -> Identificat
 def _presets(settings: Settings, request: Request) -> Presets:
     """The examples, with a demo token for somebody who can only be sitting at this machine."""
     demo = gateway_of(request).demo
-    here = {"127.0.0.1", "localhost", "::1"}
-    is_local = settings.host in here and request.url.hostname in here
+    is_local = is_at_this_machine(request, settings.host)
     return Presets(EXAMPLES, bearer=demo.tokens.get("MANAGER") if demo is not None and is_local else None)
 
 

@@ -71,7 +71,7 @@ def plain_schema(settings: Settings) -> strawberry.Schema:
 def stock_transports() -> Iterator[None]:
     """Within the block, clients of backends are opened on httpx's own transport with its own defaults."""
 
-    def stock(client: Any) -> httpx.AsyncHTTPTransport:
+    def stock(**_: Any) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport()
 
     with patch.object(_http, "AiohttpTransport", stock):

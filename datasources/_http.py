@@ -8,6 +8,7 @@ A datasource derives from `HttpBackend`, says in `refusal` what its error bodies
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -34,6 +35,7 @@ from core.errors import (
     BackendRejected,
     BackendTimeout,
     BackendUnavailable,
+    BadUserInput,
 )
 from datasources._breaker import Breaker
 
@@ -45,6 +47,9 @@ IDLE_S = 4.0
 FAIR_WAIT_S = 1.0
 """Who waits for less and gets no answer cannot say that the backend failed."""
 TRIES = 3
+_NUL = re.compile(rb"%00|(?<!\\)(?:\\\\)*\\u0000")
+"""In a form or in JSON, where a backslash may itself be escaped."""
+_UNFIT = re.compile(r"<[^>]*>|\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 RETRIED_STATUS = frozenset({429, 502, 503, 504})
 
 
@@ -104,6 +109,8 @@ class HttpBackend:
     """Base of every datasource that speaks HTTP."""
 
     name: ClassVar[BackendName]
+    ids_hold_slashes: ClassVar[bool] = False
+    """Whether its rows may be called such a thing as `2026/001`."""
 
     def __init__(
         self, client: httpx.AsyncClient, limits: Limits | None = None, *, breaker: Breaker | None = None
@@ -148,7 +155,10 @@ class HttpBackend:
     # -- what a datasource says --------------------------------------------------------------------------------
 
     def refusal(self, answer: Answer) -> tuple[str, str | None]:
-        """(message for people, machine-readable reason or None) of a 4xx answer in this backend's dialect."""
+        """(message for people, machine-readable reason or None) of a 4xx answer in this backend's dialect.
+
+        What reaches the caller is `plain(message)`.
+        """
         return f"{self.name.value} answered {answer.status}", None
 
     # -- the machinery -----------------------------------------------------------------------------------------
@@ -172,9 +182,14 @@ class HttpBackend:
 
         `path` is a template whose `{names}` are filled, percent-encoded, from `args`; `query` and `form` are pairs,
         in order, so that a key can come twice; `batch_size` is how many keys the call asks for, told by traces.
-        Raises BackendError.
+        What can be no id is not asked for, and is not there. Raises BackendError, and BadUserInput for text with a
+        NUL character, which the databases behind answer with a failure.
         """
         running = operation.current()
+        if not all(self._can_be_an_id(value) for value in (args or {}).values()):
+            if absent_is_fine:
+                return Answer(404, {}, b"")
+            raise BackendRejected(self.name, f"{self.name.value} has no such row", status=404, reason="not_found")
         url = path.format_map({key: quote(value, safe="") for key, value in (args or {}).items()})
         if query:
             url = f"{url}?{urlencode(query)}"
@@ -184,6 +199,8 @@ class HttpBackend:
             content, sent["Content-Type"] = orjson.dumps(json), "application/json"
         elif form is not None:
             content, sent["Content-Type"] = urlencode(form).encode(), "application/x-www-form-urlencoded"
+        if "%00" in url or (content is not None and _NUL.search(content)):
+            raise BadUserInput("text must not hold the NUL character")
 
         started, tries, status = time.perf_counter(), 0, None
         try:
@@ -207,6 +224,12 @@ class HttpBackend:
                     operation.UpstreamCall(self.name, method, path, status, round(ms, 2), batch_size, tries - 1)
                 )
         return answer
+
+    def _can_be_an_id(self, value: str) -> bool:
+        """Whether it stays one segment of a path, however servers on the way decode and shorten it."""
+        if value in ("", ".", "..") or any(char < " " or char == "\x7f" for char in value):
+            return False
+        return self.ids_hold_slashes or not ("/" in value or "\\" in value)
 
     async def _once(
         self,
@@ -305,7 +328,8 @@ class HttpBackend:
             raise BackendUnavailable(self.name, f"{name} answered {status}", retry_after_s=_retry_after(answer))
         if 400 <= status < 500:
             message, reason = self.refusal(answer)
-            raise BackendRejected(self.name, message, status=status, reason=reason)
+            told = plain(message) or f"{self.name.value} answered {status}"
+            raise BackendRejected(self.name, told, status=status, reason=reason)
         self.raise_for_odd_status(answer)
 
     def raise_for_odd_status(self, answer: Answer) -> None:
@@ -351,3 +375,8 @@ def _wait_before_repeating(running: operation.Operation, may_repeat: bool) -> Ca
         return True if wait is None else wait
 
     return decide
+
+
+def plain(message: str) -> str:
+    """What a backend says, fit for callers: one line without markup or addresses, at most 500 characters."""
+    return " ".join(_UNFIT.sub("", message).split())[:500]

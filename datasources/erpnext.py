@@ -92,6 +92,7 @@ class Erpnext(HttpBackend):
     """The books. Every method raises BackendError."""
 
     name: ClassVar[BackendName] = BackendName.ERPNEXT
+    ids_hold_slashes: ClassVar[bool] = True
 
     def __init__(self, client: httpx.AsyncClient, settings: ErpnextSettings, limits: Limits | None = None) -> None:
         super().__init__(client, limits or Limits(timeout_s=settings.timeout_s))

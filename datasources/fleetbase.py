@@ -11,7 +11,6 @@ Lists may be five minutes old on the server as far as dispatches and positions g
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -215,10 +214,6 @@ class Fleetbase(HttpBackend):
         """Newest first. GET /v1/vehicles"""
         return await self._slice(_VEHICLES, limit, offset)
 
-    async def vehicles_by_ids(self, ids: Sequence[str]) -> list[VehicleRecord]:
-        """In any order, absent ones left out. GET /v1/vehicles?public_id_in=, once per 100."""
-        return await self._by(_VEHICLES, "public_id", ids)
-
     async def fleets(self, *, limit: int, offset: int = 0) -> list[FleetRecord]:
         """With their drivers and vehicles, newest first. GET /v1/fleets"""
         return await self._slice(_FLEETS, limit, offset)
@@ -304,8 +299,7 @@ class Fleetbase(HttpBackend):
         if answer.status == 401:
             return "fleetbase does not accept the gateway's credentials: its configuration is wrong", "unauthorized"
         said = _said(answer)
-        message = said.error or next(iter(said.errors or ()), "")
-        return _clean(message) or f"fleetbase answered {answer.status}", None
+        return said.error or next(iter(said.errors or ()), ""), None
 
 
 def _said(answer: Answer) -> Said:
@@ -349,9 +343,3 @@ def _place(address: Address) -> Mapping[str, object]:
         "location": {"type": "Point", "coordinates": [address.longitude, address.latitude]} if known else None,
     }
     return {key: value for key, value in written.items() if value is not None}
-
-
-def _clean(message: str) -> str:
-    """One line of plain text: no markup, no address, nothing endless."""
-    text = re.sub(r"<[^>]*>|\b[a-z][a-z0-9+.-]*://\S+", "", message, flags=re.IGNORECASE)
-    return " ".join(text.split())[:300]

@@ -8,7 +8,6 @@ countries are lower-case; records have both in upper case.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +21,7 @@ from core.address import Address
 from core.backends import BackendName
 from core.errors import BackendBadResponse, BackendRejected, BadUserInput
 from core.settings import MedusaSettings
-from datasources._http import Answer, HttpBackend, Limits, Query, open_client
+from datasources._http import Answer, HttpBackend, Limits, Query, open_client, plain
 from datasources._medusa_records import (
     CartAnswer,
     CartRecord,
@@ -515,7 +514,7 @@ class Medusa(HttpBackend):
             return done.order.id
         refusal = done.error or Refusal()
         raise BackendRejected(
-            self.name, _clean(refusal.message) or "medusa made no order of the cart", status=200, reason=refusal.type
+            self.name, plain(refusal.message) or "medusa made no order of the cart", status=200, reason=refusal.type
         )
 
     async def _placed_order(self, id: str) -> OrderRecord:
@@ -574,7 +573,7 @@ class Medusa(HttpBackend):
             return "the request was too long for medusa", "too_long"
         if answer.status == 401 or (said.type == "not_allowed" and "publishable" in said.message.lower()):
             return "medusa does not accept the gateway's credentials: its configuration is wrong", "unauthorized"
-        return _clean(said.message) or f"medusa answered {answer.status}", said.code or said.type
+        return said.message, said.code or said.type
 
 
 def _headers(auth: httpx.BasicAuth | None) -> dict[str, str]:
@@ -640,9 +639,3 @@ def _is_at(cart: CartRecord, address: Address) -> bool:
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _clean(message: str) -> str:
-    """One line of plain text: no markup, no address, nothing endless."""
-    text = re.sub(r"<[^>]*>|\b[a-z][a-z0-9+.-]*://\S+", "", message, flags=re.IGNORECASE)
-    return " ".join(text.split())[:300]

@@ -45,6 +45,7 @@ from core.errors import (
     BackendRejected,
     BackendTimeout,
     BackendUnavailable,
+    BadUserInput,
     NotFound,
 )
 from core.settings import TemporalSettings
@@ -209,12 +210,20 @@ class Temporal:
     async def list_page(
         self, filter: WorkflowFilter, *, limit: int, token: bytes | None = None
     ) -> tuple[list[WorkflowRecord], bytes | None]:
-        """A page and the token of the next one, None behind the last. Order is Temporal's: open ones, then newest."""
+        """A page and the token of the next one, None behind the last. Order is Temporal's: open ones, then newest.
+
+        Raises BadUserInput for a token that is none of Temporal's.
+        """
         if filter.fits_nothing:
             return [], None
         async with self._call("ListWorkflowExecutions"):
             found = self._client.list_workflows(filter.query(), page_size=limit, next_page_token=token)
-            await found.fetch_next_page(page_size=limit)
+            try:
+                await found.fetch_next_page(page_size=limit)
+            except RPCError as exc:
+                if token is not None and exc.status in (RPCStatusCode.UNKNOWN, RPCStatusCode.INVALID_ARGUMENT):
+                    raise BadUserInput("`after` is not a cursor of this list") from exc
+                raise
         records = [await self._record(row) for row in found.current_page or ()]
         return [record for record in records if record is not None], found.next_page_token or None
 

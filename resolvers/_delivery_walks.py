@@ -18,8 +18,8 @@ from datasources.medusa import OrderRecord
 from datasources.mongo import OwnershipRecord
 from resolvers._delivery_joins import AnyDeliveryById, DeliveriesByOrderId
 from resolvers.context import Context, Loader
-from resolvers.orders import OrdersOfCustomers, OrderWanted, Slice
-from resolvers.pages import MAX_FIRST, Edge, Page, decode_cursor, encode_cursor, page_of
+from resolvers.orders import OrderSlices, OrderWanted, Slice
+from resolvers.pages import MAX_FIRST, NO_CURSOR, Edge, Page, decode_cursor, encode_cursor, page_of
 
 Lead = OrderRecord | OwnershipRecord
 
@@ -112,7 +112,7 @@ class Stretches(Loader[Stretch, Walked]):
         if not whose.customer_ids:
             return []
         asked = Slice(whose.customer_ids, whose.channel_ids, OrderWanted(), key.length, offset)
-        return (await self.ctx.loader(OrdersOfCustomers).load(asked)).rows
+        return (await self.ctx.loader(OrderSlices).load(asked)).rows
 
     async def _recorded(self, key: Stretch, turn: asyncio.Semaphore) -> list[OwnershipRecord]:
         whose = key.whose
@@ -202,7 +202,7 @@ def _position_of(after: str | None) -> tuple[Position, int]:
             try:
                 moment = datetime.fromisoformat(before) if before else None
             except ValueError as exc:
-                raise BadUserInput("`after` is not a cursor of this list") from exc
+                raise BadUserInput(NO_CURSOR) from exc
             return Position(orders, moment), shown + 1
         case _:
-            raise BadUserInput("`after` is not a cursor of this list")
+            raise BadUserInput(NO_CURSOR)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from core.address import Address
 from core.backends import BackendName
 from core.errors import BadUserInput, Conflict, Forbidden, NotFound
-from core.principals import Principal, PrincipalKind
-from datasources.medusa import CartRecord, NewCart, NewItem
+from datasources.medusa import CartRecord, NewCart, NewItem, VariantRecord
 from datasources.mongo import OwnershipRecord, UserRecord
 from resolvers.clients import ClientById
 from resolvers.context import Context
+from resolvers.ownership import owns
 from resolvers.products import PUBLISHED, channels_of
 from resolvers.users import user_to_act_for
 
@@ -50,7 +50,7 @@ async def cart(ctx: Context, id: str) -> CartRecord | None:
 async def owned_cart(ctx: Context, id: str) -> tuple[CartRecord, OwnershipRecord | None] | None:
     """A cart with whose it is; None for one that is not there, or not theirs."""
     owner = await ctx.sources.mongo.owner(BackendName.MEDUSA, id)
-    if not _owns(ctx.principal, owner):
+    if not owns(ctx.principal, owner):
         return None
     found = await ctx.sources.medusa.cart(id)
     channels = channels_of(ctx.principal)
@@ -98,8 +98,10 @@ async def add_cart_item(ctx: Context, cart_id: str, variant_id: str, quantity: i
     return await ctx.sources.medusa.add_cart_item(cart_id, variant_id, quantity)
 
 
-async def check_items(ctx: Context, items: Sequence[NewItem], channel_ids: Sequence[str] | None) -> None:
-    """Raises BadUserInput for a quantity out of range, NotFound for a variant that is not sold in these channels.
+async def check_items(ctx: Context, items: Sequence[NewItem], channel_ids: Sequence[str] | None) -> list[VariantRecord]:
+    """The variants that are wanted.
+
+    Raises BadUserInput for a quantity out of range, NotFound for a variant that is not sold in these channels.
 
     Medusa sells any published variant through any channel, so that this is the place that looks.
     """
@@ -116,6 +118,7 @@ async def check_items(ctx: Context, items: Sequence[NewItem], channel_ids: Seque
     for variant_id in wanted:
         if product_of.get(variant_id) not in sold_ids:
             raise NotFound(f"there is no variant {variant_id}")
+    return variants
 
 
 def email_for(user: UserRecord | None, email: str | None) -> str | None:
@@ -136,18 +139,6 @@ async def keep_customer(ctx: Context, user: UserRecord | None, customer_id: str 
     """Remember the customer that Medusa made for a user, so that its orders are theirs."""
     if user is not None and customer_id is not None and customer_id not in user.medusa_customer_ids:
         await ctx.sources.mongo.add_medusa_customer_id(user.id, customer_id)
-
-
-def _owns(principal: Principal, owner: OwnershipRecord | None) -> bool:
-    if principal.is_service:
-        return True
-    if owner is None:
-        return False
-    if principal.kind is PrincipalKind.PLATFORM:
-        return owner.client_id in principal.client_ids
-    if principal.is_customer and owner.user_id != principal.user_id:
-        return False
-    return owner.client_id is not None and owner.client_id == principal.client_id
 
 
 async def seller_for(ctx: Context, user: UserRecord | None) -> Seller:

@@ -16,14 +16,14 @@ from uuid import uuid4
 from core.address import Address
 from core.backends import BackendName
 from core.errors import BackendError, BadUserInput, GatewayError, NotFound
-from core.principals import Principal
 from datasources.fleetbase import DeliveryRecord, NewDelivery
 from datasources.mongo import OwnershipRecord, UserRecord
 from resolvers import users
 from resolvers._delivery_joins import AnyDeliveryById, DeliveriesByOrderId, DeliveryByOrderId
 from resolvers._delivery_walks import Whose, walk
 from resolvers.context import Context, OneByKey
-from resolvers.orders import OrderById
+from resolvers.orders import OrderById, channels_of_user
+from resolvers.ownership import owns
 from resolvers.pages import Page, checked_first, no_rows, offset_after, offset_page
 from resolvers.products import channels_of
 from resolvers.users import visible_client_ids
@@ -85,19 +85,12 @@ async def _theirs(ctx: Context, rows: list[DeliveryRecord]) -> list[DeliveryReco
         ctx.sources.mongo.owners(BackendName.FLEETBASE, others) if others else _no_owners(),
     )
     visible = {order.id for order in orders if order is not None}
-    visible |= {owner.row_id for owner in owners if _owns(ctx.principal, owner)}
+    visible |= {owner.row_id for owner in owners if owns(ctx.principal, owner)}
     return [row for row in rows if (row.order_id or row.id) in visible]
 
 
 async def _no_owners() -> list[OwnershipRecord]:
     return []
-
-
-def _owns(principal: Principal, owner: OwnershipRecord) -> bool:
-    if principal.is_customer and owner.user_id != principal.user_id:
-        return False
-    client_ids = visible_client_ids(principal)
-    return client_ids is None or owner.client_id in client_ids
 
 
 # -- lists -----------------------------------------------------------------------------------------------------------
@@ -141,7 +134,7 @@ async def deliveries_of_user(
     limit = checked_first(first)
     if not users.may_see(ctx.principal, user):
         return no_rows()
-    whose = Whose(channels_of(ctx.principal), user.medusa_customer_ids, (user.client_id,), user.id)
+    whose = Whose(await channels_of_user(ctx, user), user.medusa_customer_ids, (user.client_id,), user.id)
     return await walk(ctx, whose, limit, after, lambda row: True)
 
 

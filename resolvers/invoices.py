@@ -160,6 +160,19 @@ class InvoiceSlices(Loader[Slice, list[InvoiceRecord]]):
         return filled
 
 
+class InvoiceCounts(Loader[InvoiceSelection, int]):
+    """How many invoices a list has; one call each, for each list once."""
+
+    async def batch_load_fn(self, keys: list[InvoiceSelection]) -> list[int]:
+        turn = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def count(key: InvoiceSelection) -> int:
+            async with turn:
+                return await self.sources.erpnext.count_invoices(key)
+
+        return await asyncio.gather(*(count(key) for key in keys))
+
+
 async def invoice(ctx: Context, id: str) -> InvoiceRecord | None:
     """None for one that is not there, or not theirs."""
     return await ctx.loader(InvoiceById).load(id)
@@ -252,7 +265,7 @@ async def _page(ctx: Context, selection: InvoiceSelection, first: int | None, af
     rows = await ctx.loader(InvoiceSlices).load(Slice(selection, limit, offset))
 
     async def count() -> int:
-        return await ctx.sources.erpnext.count_invoices(selection)
+        return await ctx.loader(InvoiceCounts).load(selection)
 
     return offset_page(rows[:limit], offset, has_next=len(rows) > limit, total=count)
 

@@ -14,13 +14,14 @@ from datasources.medusa import NewItem, OrderRecord, OrderStatus, Rows
 from datasources.mongo import ClientRecord, UserRecord
 from resolvers import users
 from resolvers.carts import CartWanted, create_cart, email_for, keep_customer, owned_cart
+from resolvers.clients import ClientById
 from resolvers.context import Context, Loader, OneByKey
 from resolvers.pages import MAX_FIRST, Page, checked_first, no_rows, offset_after, offset_page
 from resolvers.products import channels_of, check_number_of_ids
 from resolvers.users import user_to_act_for
 
 SIDE_BY_SIDE = 8
-"""Lists of single users that are asked for at a time."""
+"""Lists of single users or clients that are asked for at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,23 @@ class OrderById(OneByKey[str, OrderRecord]):
 
 @dataclass(frozen=True)
 class Slice:
-    """Some rows of the list of orders that these customers have in these channels."""
+    """Some rows of the list of orders that these customers (None: all) have in these channels (None: all)."""
 
-    customer_ids: tuple[str, ...]
+    customer_ids: tuple[str, ...] | None
     channel_ids: tuple[str, ...] | None
     wanted: OrderWanted
     limit: int
     offset: int
+
+    @property
+    def is_empty(self) -> bool:
+        return () in (self.customer_ids, self.channel_ids, self.wanted.ids)
+
+    def holds(self, row: OrderRecord) -> bool:
+        """Whether an order that is in a wider list belongs to this one, going by customer and channel."""
+        return (self.customer_ids is None or row.customer_id in self.customer_ids) and (
+            self.channel_ids is None or row.sales_channel_id in self.channel_ids
+        )
 
 
 @dataclass(frozen=True)
@@ -85,17 +96,18 @@ class SliceRows:
     count: int | None
 
 
-class OrdersOfCustomers(Loader[Slice, SliceRows]):
-    """Slices of several users' lists: one page for all of them, then one call for each whom it left short."""
+class OrderSlices(Loader[Slice, SliceRows]):
+    """Slices of several lists: one page for all that differ in customer or channel only, then one call for each that
+    it left short."""
 
     async def batch_load_fn(self, keys: list[Slice]) -> list[SliceRows]:
         found: dict[Slice, SliceRows] = {}
         alike: dict[Slice, list[Slice]] = {}
         for key in keys:
-            alike.setdefault(replace(key, customer_ids=()), []).append(key)
-        for shared, slices in alike.items():
-            if len(slices) > 1 and shared.offset == 0:
-                found |= await self._from_one_page(shared, slices)
+            alike.setdefault(_but_for_whose(key), []).append(key)
+        for slices in alike.values():
+            if len(slices) > 1 and slices[0].offset == 0:
+                found |= await self._from_one_page(slices)
         turn = asyncio.Semaphore(SIDE_BY_SIDE)
 
         async def alone(key: Slice) -> None:
@@ -106,18 +118,51 @@ class OrdersOfCustomers(Loader[Slice, SliceRows]):
         await asyncio.gather(*(alone(key) for key in keys if key not in found))
         return [found[key] for key in keys]
 
-    async def _from_one_page(self, shared: Slice, slices: list[Slice]) -> dict[Slice, SliceRows]:
+    async def _from_one_page(self, slices: list[Slice]) -> dict[Slice, SliceRows]:
         """Those slices that a page of everybody's newest orders fills."""
-        everybody = tuple(dict.fromkeys(each for key in slices for each in key.customer_ids))
-        page = await rows_of(self.ctx, replace(shared, customer_ids=everybody, limit=MAX_FIRST))
+        shared = replace(
+            slices[0],
+            customer_ids=_union([key.customer_ids for key in slices]),
+            channel_ids=_union([key.channel_ids for key in slices]),
+            limit=MAX_FIRST,
+        )
+        page = await rows_of(self.ctx, shared)
         complete = page.count <= len(page.rows)
         filled: dict[Slice, SliceRows] = {}
         for key in slices:
-            theirs = [row for row in page.rows if row.customer_id in key.customer_ids]
+            theirs = [row for row in page.rows if key.holds(row)]
             # Behind the page there may be more of theirs: their number is known only if nothing is behind it.
             if complete or len(theirs) > key.limit:
                 filled[key] = SliceRows(theirs[: key.limit], len(theirs) > key.limit, len(theirs) if complete else None)
         return filled
+
+
+class OrderCounts(Loader[Slice, int]):
+    """How many rows the whole list of a slice has; one call each, for each list once."""
+
+    async def batch_load_fn(self, keys: list[Slice]) -> list[int]:
+        turn = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def count(key: Slice) -> int:
+            async with turn:
+                return (await rows_of(self.ctx, key)).count
+
+        return await asyncio.gather(*(count(key) for key in keys))
+
+
+def _but_for_whose(key: Slice) -> Slice:
+    """What slices have in common that one page can serve."""
+    return replace(
+        key,
+        customer_ids=None if key.customer_ids is None else (),
+        channel_ids=None if key.channel_ids is None else (),
+    )
+
+
+def _union(parts: list[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """All that any of them names; None: they name nobody, which is everybody."""
+    named = [part for part in parts if part is not None]
+    return tuple(dict.fromkeys(each for part in named for each in part)) if named else None
 
 
 async def rows_of(ctx: Context, key: Slice) -> Rows[OrderRecord]:
@@ -144,10 +189,12 @@ async def orders(ctx: Context, *, first: int | None, after: str | None, wanted: 
     limit, offset = checked_first(first), offset_after(after)
     check_number_of_ids(wanted.ids)
     customer_ids = ctx.principal.medusa_customer_ids if ctx.principal.is_customer else None
+    channels = channels_of(ctx.principal)
     if wanted.user_id is not None:
         named = await users.user(ctx, wanted.user_id)
         customer_ids = named.medusa_customer_ids if named else ()
-    return await _page(ctx, channels_of(ctx.principal), customer_ids, wanted, limit, offset)
+        channels = await channels_of_user(ctx, named) if named else ()
+    return await _page(ctx, channels, customer_ids, wanted, limit, offset)
 
 
 async def orders_of_client(
@@ -165,7 +212,19 @@ async def orders_of_client(
     if wanted.user_id is not None:
         named = await users.user(ctx, wanted.user_id)
         customer_ids = named.medusa_customer_ids if named and named.client_id == client.id else ()
-    return await _page(ctx, channels, customer_ids, wanted, limit, offset)
+    # Who it is has been settled; without the name, slices of several clients are alike.
+    return await _shared_page(ctx, Slice(customer_ids, channels, replace(wanted, user_id=None), limit, offset))
+
+
+async def channels_of_user(ctx: Context, user: UserRecord) -> tuple[str, ...]:
+    """The sales channels in which orders are this user's: those of their client that the caller may see.
+
+    Medusa finds guests by e-mail, so that one customer there can have orders in other clients' channels too.
+    """
+    client = await ctx.loader(ClientById).load(user.client_id)
+    theirs = client.backend_scope.medusa_sales_channel_ids if client and client.backend_scope else ()
+    seen = channels_of(ctx.principal)
+    return theirs if seen is None else tuple(channel for channel in theirs if channel in seen)
 
 
 async def orders_of_user(
@@ -175,18 +234,12 @@ async def orders_of_user(
     wanted = wanted or OrderWanted()
     limit, offset = checked_first(first), offset_after(after)
     check_number_of_ids(wanted.ids)
-    channels = channels_of(ctx.principal)
-    visible = users.may_see(ctx.principal, user) and wanted.user_id in (None, user.id)
-    if not visible or channels == () or wanted.ids == () or not user.medusa_customer_ids:
+    if not (users.may_see(ctx.principal, user) and wanted.user_id in (None, user.id)):
         return no_rows()
+    channels = await channels_of_user(ctx, user)
     # Who it is has been settled; without the name, slices of several users are alike.
     key = Slice(user.medusa_customer_ids, channels, replace(wanted, user_id=None), limit, offset)
-    found = await ctx.loader(OrdersOfCustomers).load(key)
-
-    async def count() -> int | None:
-        return (await rows_of(ctx, replace(key, limit=1, offset=0))).count
-
-    return offset_page(found.rows, offset, has_next=found.has_next, total=count if found.count is None else found.count)
+    return await _shared_page(ctx, key)
 
 
 async def create_order(ctx: Context, new: NewOrder) -> OrderRecord:
@@ -246,6 +299,20 @@ async def _cart_of_items(
         ctx, CartWanted(items=items, user_id=new.user_id, email=new.email, address=new.shipping_address)
     )
     return made.id, email, user
+
+
+async def _shared_page(ctx: Context, key: Slice) -> Page[OrderRecord]:
+    """A page of one of several lists that may be asked for side by side."""
+    if key.is_empty:
+        return no_rows()
+    found = await ctx.loader(OrderSlices).load(key)
+
+    async def count() -> int:
+        if found.count is not None:
+            return found.count
+        return await ctx.loader(OrderCounts).load(replace(key, limit=1, offset=0))
+
+    return offset_page(found.rows, key.offset, has_next=found.has_next, total=count)
 
 
 async def _page(

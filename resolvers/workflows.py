@@ -31,6 +31,7 @@ from datasources.temporal import (
     WorkflowStatus,
     WorkflowType,
 )
+from resolvers.carts import check_items
 from resolvers.context import Context, Loader, ManyByKey, OneByKey
 from resolvers.pages import MAX_FIRST, Edge, Page, checked_first, decode_cursor, encode_cursor, no_rows, page_of
 from resolvers.users import user_to_act_for, visible_client_ids
@@ -364,10 +365,10 @@ async def _check_parties(ctx: Context, user: UserRecord, new: NewFulfilment) -> 
         raise BadUserInput("the user has no account for payments")
     if accounts.erp_customer_id is None:
         raise BadUserInput("the user is no customer in the ERP")
-    client, _, _ = await asyncio.gather(
-        _check_client(ctx, user.client_id),
+    client = await _check_client(ctx, user.client_id)
+    await asyncio.gather(
         _check_payment_method(ctx, accounts.stripe_customer_id, new.payment_method_id),
-        _check_variants(ctx, new.items),
+        _check_catalogue(ctx, new.items, client),
     )
     return client
 
@@ -396,11 +397,12 @@ async def _check_payment_method(ctx: Context, customer: str, payment_method: str
         raise BadUserInput("`paymentMethodId` is none of the user's")
 
 
-async def _check_variants(ctx: Context, items: Sequence[NewItem]) -> None:
-    wanted = {item.variant_id for item in items}
-    known = {variant.id for variant in await ctx.sources.medusa.variants(ids=list(wanted)) if variant.sku}
-    if wanted - known:
-        raise BadUserInput("`items` names a variant that is not sold")
+async def _check_catalogue(ctx: Context, items: Sequence[NewItem], client: ClientRecord) -> None:
+    """What the client sells, and what its ERP can invoice: it knows items by their SKU."""
+    scope = client.backend_scope
+    variants = await check_items(ctx, items, scope.medusa_sales_channel_ids if scope else ())
+    if nameless := [variant.id for variant in variants if not variant.sku]:
+        raise BadUserInput(f"variant {nameless[0]} has no SKU to invoice it by")
 
 
 def _effective_key(principal: Principal, field: str, key: str | None) -> str:

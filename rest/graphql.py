@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import orjson
@@ -25,8 +25,8 @@ from resolvers.context import Context
 from rest.gateway import gateway_of
 from rest.request_ids import request_id
 
-UNAUTHORIZED, FORBIDDEN = 4401, 4403
-"""Close codes of graphql-transport-ws for no credentials and for wrong ones."""
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 4400, 4401, 4403
+"""Close codes of graphql-transport-ws for what is no message, for no credentials and for wrong ones."""
 TRY_AGAIN_LATER = 1013
 """RFC 6455's registry: the core store is down, so that nobody can be recognised."""
 NOBODY = Principal(PrincipalKind.PLATFORM, frozenset())
@@ -45,8 +45,32 @@ class ConnectionContext(Context, BaseContext):
 class _ClosingSocket(ASGIWebSocketAdapter):
     """Strawberry closes every refused connection with 4403; one without credentials is 4401."""
 
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        async for message in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
+            # Strawberry takes their shape for granted, and lets the connection break off.
+            if not _is_message(message):
+                await self.close(BAD_REQUEST, "This is no message of graphql-transport-ws")
+                return
+            yield message
+
     async def close(self, code: int, reason: str) -> None:
         await super().close(getattr(self.ws.state, "close_code", code), reason)
+
+
+def _is_message(message: object) -> bool:
+    """Whether everything in it that is there is of the type that graphql-transport-ws gives it."""
+    if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
+        return False
+    if message.get("type") != "subscribe":
+        return isinstance(message.get("type"), str)
+    payload = message.get("payload")
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("operationName"), str | None)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("extensions"), dict | None)
+    )
 
 
 class GraphQLEntrance(GraphQLRouter[ConnectionContext, None]):

@@ -91,8 +91,7 @@ class Client:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Family] | None:
-        page = await families.families(info.context, first=first, after=after or None, client_id=parent.id)
-        return page
+        return await families.families(info.context, first=first, after=after or None, client_id=parent.id)
 
     @strawberry.field(description="Orders in its sales channels, newest first.", directives=[requires("commerce:read")])
     async def orders(
@@ -103,8 +102,7 @@ class Client:
         filter: Annotated[OrderFilter, strawberry.lazy("schema.orders")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Order, strawberry.lazy("schema.orders")]] | None:
         wanted = filter.wanted() if filter else None
-        page = await orders.orders_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
-        return page
+        return await orders.orders_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
 
     @strawberry.field(description="Invoices of its company, newest first.", directives=[requires("erp:read")])
     async def invoices(
@@ -115,8 +113,7 @@ class Client:
         filter: Annotated[InvoiceFilter, strawberry.lazy("schema.invoices")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Invoice, strawberry.lazy("schema.invoices")]] | None:
         wanted = filter.wanted() if filter else None
-        page = await invoices.invoices_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
-        return page
+        return await invoices.invoices_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
 
 
 @strawberry.type(description="A platform whose clients use the gateway, such as BookMaster.")
@@ -179,5 +176,4 @@ class ClientQuery:
         external_id: strawberry.ID | None = strawberry.UNSET,
         code: str | None = strawberry.UNSET,
     ) -> Client | None:
-        found = await clients.client(info.context, id=id or None, external_id=external_id or None, code=code or None)
-        return found
+        return await clients.client(info.context, id=id or None, external_id=external_id or None, code=code or None)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from datasources.fleetbase import DeliveryRecord
 from resolvers import deliveries
 from resolvers.deliveries import DeliveryWanted
 from resolvers.orders import OrderById
@@ -15,7 +14,7 @@ from schema.directives import requires
 from schema.fields import link
 from schema.fleet import Driver, Vehicle
 from schema.info import Info
-from schema.inputs import AddressInput
+from schema.inputs import AddressInput, instant
 from schema.pages import Connection
 from schema.scalars import GeoPoint, Place
 
@@ -94,13 +93,6 @@ class CreateDeliveryInput:
     notes: str | None = strawberry.field(default=strawberry.UNSET, description="For the driver.")
 
 
-def _instant(moment: datetime | None) -> datetime | None:
-    """A time without zone is UTC."""
-    if not isinstance(moment, datetime):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 @strawberry.type
 class DeliveryQuery:
     @strawberry.field(description="Deliveries, newest first.", directives=[requires("logistics:read")])
@@ -112,13 +104,11 @@ class DeliveryQuery:
         filter: DeliveryFilter | None = strawberry.UNSET,
     ) -> Connection[Delivery] | None:
         wanted = filter.wanted() if filter else DeliveryWanted()
-        page = await deliveries.deliveries(info.context, first=first, after=after or None, wanted=wanted)
-        return page
+        return await deliveries.deliveries(info.context, first=first, after=after or None, wanted=wanted)
 
     @strawberry.field(description="One delivery, as it is at this moment.", directives=[requires("logistics:read")])
     async def delivery(self, info: Info, id: strawberry.ID) -> Delivery | None:
-        found: DeliveryRecord | None = await deliveries.delivery(info.context, id)
-        return found
+        return await deliveries.delivery(info.context, id)
 
 
 @strawberry.type
@@ -127,20 +117,19 @@ class DeliveryMutation:
         description="Orders a delivery, of an order or of anything else.", directives=[requires("logistics:write")]
     )
     async def create_delivery(self, info: Info, input: CreateDeliveryInput) -> Delivery | None:
-        made: DeliveryRecord = await deliveries.create_delivery(
+        return await deliveries.create_delivery(
             info.context,
-            order_id=input.order_id or None,
+            # An empty id is a mistake that shall be told, not a delivery of no order.
+            order_id=input.order_id if isinstance(input.order_id, str) else None,
             pickup=input.pickup.to_address(),
             dropoff=input.dropoff.to_address(),
             driver_id=input.driver_id or None,
-            scheduled_at=_instant(input.scheduled_at),
+            scheduled_at=instant(input.scheduled_at),
             notes=input.notes or None,
         )
-        return made
 
     @strawberry.mutation(
         description="Cancels a delivery; refused once it is completed.", directives=[requires("logistics:write")]
     )
     async def cancel_delivery(self, info: Info, id: strawberry.ID) -> Delivery | None:
-        canceled: DeliveryRecord = await deliveries.cancel_delivery(info.context, id)
-        return canceled
+        return await deliveries.cancel_delivery(info.context, id)

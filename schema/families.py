@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from datasources.mongo import FamilyBenefitRecord, FamilyRecord, FamilyRole
+from datasources.mongo import FamilyBenefitRecord, FamilyRole
 from resolvers import families
 from resolvers.clients import ClientById
 from resolvers.families import MemberById
@@ -70,5 +70,4 @@ class FamilyQuery:
 
     @strawberry.field(description="One family.", directives=[requires("core:read")])
     async def family(self, info: Info, id: strawberry.ID) -> Family | None:
-        found: FamilyRecord | None = await families.family(info.context, id)
-        return found
+        return await families.family(info.context, id)

@@ -22,8 +22,6 @@ def link(
     *,
     key: str,
     description: str | None = None,
-    name: str | None = None,
-    deprecation_reason: str | None = None,
     directives: Sequence[object] = (),
 ) -> Any:
     """A field whose value comes from elsewhere: what `loader` has for the record's attribute `key`.
@@ -38,9 +36,7 @@ def link(
     resolve.__annotations__["return"] = Any
     return strawberry.field(
         resolver=resolve,
-        name=name,
         description=description,
-        deprecation_reason=deprecation_reason,
         directives=directives,
         metadata={"link": (loader, key)},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 from strawberry.scalars import JSON
 
-from datasources.fleetbase import DriverRecord, ServiceZoneRecord
+from datasources.fleetbase import DriverRecord
 from resolvers import fleet
 from schema.directives import requires
 from schema.info import Info
@@ -34,8 +34,7 @@ class Driver:
 
     @strawberry.field(description="What they drive.")
     async def vehicle(parent: strawberry.Parent[DriverRecord], info: Info) -> Vehicle | None:
-        found = await fleet.vehicle_of(info.context, parent)
-        return found
+        return await fleet.vehicle_of(info.context, parent)
 
 
 @strawberry.type(description="A group of drivers and vehicles.")
@@ -60,24 +59,20 @@ class FleetQuery:
     async def drivers(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[Driver] | None:
-        page = await fleet.drivers(info.context, first=first, after=after or None)
-        return page
+        return await fleet.drivers(info.context, first=first, after=after or None)
 
     @strawberry.field(description="Vehicles, newest first.", directives=[requires("logistics:staff")])
     async def vehicles(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[Vehicle] | None:
-        page = await fleet.vehicles(info.context, first=first, after=after or None)
-        return page
+        return await fleet.vehicles(info.context, first=first, after=after or None)
 
     @strawberry.field(description="Fleets, newest first.", directives=[requires("logistics:staff")])
     async def fleets(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[Fleet] | None:
-        page = await fleet.fleets(info.context, first=first, after=after or None)
-        return page
+        return await fleet.fleets(info.context, first=first, after=after or None)
 
     @strawberry.field(description="Where deliveries are made.", directives=[requires("logistics:read")])
     async def service_zones(self, info: Info) -> list[ServiceZone] | None:
-        zones: list[ServiceZoneRecord] = await fleet.service_zones(info.context)
-        return zones
+        return await fleet.service_zones(info.context)

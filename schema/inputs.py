@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import strawberry
 
 from core.address import Address
 from core.errors import BadUserInput
+
+
+def instant(moment: datetime | None) -> datetime | None:
+    """In UTC; a time without zone is UTC already. None for what is not given.
+
+    Raises BadUserInput for one that UTC puts before the year 1 or behind 9999.
+    """
+    if not isinstance(moment, datetime):
+        return None
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as exc:
+        raise BadUserInput("this time is out of range") from exc
 
 
 @strawberry.input(description="A postal address.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -18,7 +18,7 @@ from schema.carts import LineItem, new_items
 from schema.directives import requires
 from schema.fields import link, money
 from schema.info import Info
-from schema.inputs import AddressInput, LineItemInput
+from schema.inputs import AddressInput, LineItemInput, instant
 from schema.pages import Connection
 from schema.scalars import CurrencyCode, Money
 
@@ -46,16 +46,9 @@ class OrderFilter:
             ids=tuple(self.ids) if isinstance(self.ids, list) else None,
             user_id=self.user_id or None,
             status=self.status or None,
-            created_after=_instant(self.created_after),
-            created_before=_instant(self.created_before),
+            created_after=instant(self.created_after),
+            created_before=instant(self.created_before),
         )
-
-
-def _instant(moment: datetime | None) -> datetime | None:
-    """A time without zone is UTC."""
-    if not isinstance(moment, datetime):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @strawberry.type(description="What somebody has bought.")

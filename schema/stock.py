@@ -51,7 +51,6 @@ class StockQuery:
         after: str | None = strawberry.UNSET,
     ) -> Connection[StockLevel] | None:
         some = skus if isinstance(skus, list) else None
-        page = await stock.stock_levels(
+        return await stock.stock_levels(
             info.context, skus=some, warehouse=warehouse or None, first=first, after=after or None
         )
-        return page

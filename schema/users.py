@@ -102,8 +102,7 @@ class User:
         filter: Annotated[OrderFilter, strawberry.lazy("schema.orders")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Order, strawberry.lazy("schema.orders")]] | None:
         wanted = filter.wanted() if filter else None
-        page = await orders.orders_of_user(info.context, parent, first=first, after=after or None, wanted=wanted)
-        return page
+        return await orders.orders_of_user(info.context, parent, first=first, after=after or None, wanted=wanted)
 
     @strawberry.field(description="Their invoices, newest first.", directives=[requires("erp:read")])
     async def invoices(
@@ -112,8 +111,7 @@ class User:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Invoice, strawberry.lazy("schema.invoices")]] | None:
-        page = await invoices.invoices_of_user(info.context, parent, first=first, after=after or None)
-        return page
+        return await invoices.invoices_of_user(info.context, parent, first=first, after=after or None)
 
     @strawberry.field(description="Deliveries of their orders, newest first.", directives=[requires("logistics:read")])
     async def deliveries(
@@ -122,8 +120,7 @@ class User:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Delivery, strawberry.lazy("schema.deliveries")]] | None:
-        page = await deliveries.deliveries_of_user(info.context, parent, first=first, after=after or None)
-        return page
+        return await deliveries.deliveries_of_user(info.context, parent, first=first, after=after or None)
 
     @strawberry.field(description="What was started for them, newest first.", directives=[requires("workflows:read")])
     async def workflows(
@@ -132,8 +129,7 @@ class User:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Workflow, strawberry.lazy("schema.workflows")]] | None:
-        page = await workflows.workflows_of_user(info.context, parent, first=first, after=after or None)
-        return page
+        return await workflows.workflows_of_user(info.context, parent, first=first, after=after or None)
 
 
 @strawberry.type

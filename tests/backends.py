@@ -10,8 +10,6 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from core import operation
-from core.operation import Operation
 from core.settings import ErpnextSettings, FleetbaseSettings, MedusaSettings
 from datasources.erpnext import Erpnext
 from datasources.fleetbase import Fleetbase
@@ -20,9 +18,7 @@ from sandbox import keys
 from sandbox.app import create_app
 from tests.market import Books, Couriers, Market, MemoryMongo, Shop
 
-MEDUSA = MedusaSettings(
-    api_key=SecretStr(keys.MEDUSA_API_KEY), publishable_key=SecretStr(keys.MEDUSA_PUBLISHABLE_KEY)
-)
+MEDUSA = MedusaSettings(api_key=SecretStr(keys.MEDUSA_API_KEY), publishable_key=SecretStr(keys.MEDUSA_PUBLISHABLE_KEY))
 FLEETBASE = FleetbaseSettings(api_key=SecretStr(keys.FLEETBASE_API_KEY), rate_per_minute=None)
 ERPNEXT = ErpnextSettings(
     api_key=SecretStr(keys.ERPNEXT_API_KEY), api_secret=SecretStr(keys.ERPNEXT_API_SECRET), timeout_s=0.4
@@ -51,7 +47,6 @@ async def market(demo_rows: Path, tmp_path: Path) -> AsyncIterator[Market]:
     medusa = Medusa(client("medusa"), MEDUSA)
     fleetbase = Fleetbase(client("fleetbase", authorization=f"Bearer {keys.FLEETBASE_API_KEY}"), FLEETBASE)
     erpnext = Erpnext(client("erpnext"), ERPNEXT)
-    operation.enter(Operation())
     yield Market(
         Shop(stores["medusa"], lines["medusa"], medusa),
         Couriers(stores["fleetbase"], lines["fleetbase"], fleetbase),

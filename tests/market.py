@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
-import pytest
-from pydantic import SecretStr
 
 from core import operation
 from core.backends import BackendName
 from core.operation import Operation
 from core.principals import Principal
 from core.scopes import UserRole
-from core.settings import ErpnextSettings, FleetbaseSettings, MedusaSettings
 from datasources import Sources
 from datasources.erpnext import Erpnext
 from datasources.fleetbase import Fleetbase
@@ -34,15 +28,11 @@ from datasources.mongo import (
     UserStatus,
 )
 from resolvers.context import Context
-from sandbox import keys
-from sandbox.app import create_app
+from sandbox.erpnext.seeding import WALK_INS
 from sandbox.faults import FaultLine
 from sandbox.store import Row, Store
 from sandbox.world import REGION_EUR, Client, Person, short
 from tests.callers import WORLD
-
-WALK_INS = 3
-"""Invoices of the demo world that are for no order."""
 
 
 class MemoryMongo(Mongo):

@@ -8,7 +8,7 @@ What the real system does and this one does not is answered with 501.
 from __future__ import annotations
 
 from sandbox.erpnext.app import create_app
-from sandbox.erpnext.seed import seed
+from sandbox.erpnext.seeding import seed
 from sandbox.erpnext.unit import SITE_TIME_ZONE
 
 __all__ = ["SITE_TIME_ZONE", "create_app", "seed"]

@@ -25,7 +25,6 @@ INVOICE_STATUSES = (
     "|Partly Paid and Discounted|Overdue and Discounted|Overdue|Cancelled|Internal Transfer"
 )
 ORDER_STATUSES = "|Draft|On Hold|To Deliver and Bill|To Bill|To Deliver|Completed|Cancelled|Closed"
-CHARGE_TYPES = "Actual|On Net Total|On Previous Row Amount|On Previous Row Total|On Item Quantity"
 PURCHASE_STATUSES = "|Draft|On Hold|To Receive and Bill|To Bill|To Receive|Completed|Cancelled|Closed|Delivered"
 
 ITEM = DocType(

@@ -100,7 +100,7 @@ def select(name: str, options: str, default: str | None = None, *, mandatory: bo
 
 @dataclass(frozen=True)
 class DocType:
-    """`naming`: `field:<name>`, `series:<prefix>`, `hash`, or `rule` (its controller names it).
+    """`naming`: `field:<name>`, `series:<prefix>`, `hash`, or `rule` (its `Rules` name it).
 
     `writes`: `yes`, `forbidden` (changed by other documents only: 403) or `unsupported` (501).
     """

@@ -1,6 +1,6 @@
 """The life of a document, the same for every DocType: insert, save, submit, cancel, delete, with Frappe's checks.
 
-What is special about one DocType is in its controller (`Rules`).
+What is special about one DocType is in its `Rules`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,31 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.erpnext.catalogue import DOCTYPES
-from sandbox.erpnext.controllers import RULES
 from sandbox.erpnext.doctypes import DocType, Field
 from sandbox.erpnext.errors import NotSupported, Refusal, forbidden, invalid, not_found, notice
 from sandbox.erpnext.filters import doctype_named
+from sandbox.erpnext.invoices import SalesInvoiceRules
+from sandbox.erpnext.payments import PaymentEntryRules
+from sandbox.erpnext.rules import CustomerRules, EmployeeRules, ItemRules, Rules, WarehouseRules
+from sandbox.erpnext.trading import PurchaseOrderRules, SalesOrderRules
 from sandbox.erpnext.unit import USER, Unit
 from sandbox.store import Row
 
 DRAFT, SUBMITTED, CANCELLED = 0, 1, 2
 STATES = ("0 (Draft)", "1 (Submitted)", "2 (Cancelled)")
 CANCEL_FIRST = "https://docs.erpnext.com//docs/user/manual/en/setting-up/articles/delete-submitted-document"
+
+_OWN: dict[str, Rules] = {
+    "Customer": CustomerRules(),
+    "Employee": EmployeeRules(),
+    "Item": ItemRules(),
+    "Payment Entry": PaymentEntryRules(),
+    "Purchase Order": PurchaseOrderRules(),
+    "Sales Invoice": SalesInvoiceRules(),
+    "Sales Order": SalesOrderRules(),
+    "Warehouse": WarehouseRules(),
+}
+RULES: dict[str, Rules] = {name: _OWN.get(name, Rules()) for name in DOCTYPES}
 
 
 def read(unit: Unit, doctype_name: str, name: str) -> Row:
@@ -151,7 +166,7 @@ def _child(doctype: DocType, data: Row, existing: list[Row]) -> Row:
 
 
 def _settle(unit: Unit, doctype: DocType, doc: Row) -> None:
-    """Let the controller compute, then stamp the document and its children."""
+    """Let the rules compute, then stamp the document and its children."""
     RULES[doctype.name].settle(unit, doc)
     _touch(unit, doctype, doc)
 

@@ -1,4 +1,7 @@
-"""What a request about an order says, and whether it may say so."""
+"""What a request about an order says, and whether it may say so.
+
+Places come by id, by address, by coordinates, or field by field.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.fleetbase import places, rows
+from sandbox.fleetbase import geo, rows
 from sandbox.fleetbase.database import Database, iso
 from sandbox.fleetbase.errors import invalid, rejected
 from sandbox.store import Row
@@ -33,8 +36,8 @@ class Stops:
         """The payload, with its places written if they are new."""
         if self.existing:
             return self.existing
-        ends = {key: places.resolve(db, at, value)["id"] for key, value in self.places.items()}
-        waypoints = [places.resolve(db, at, value)["id"] for value in self.waypoints or ()]
+        ends = {key: resolve_place(db, at, value)["id"] for key, value in self.places.items()}
+        waypoints = [resolve_place(db, at, value)["id"] for value in self.waypoints or ()]
         return rows.payload(db, at, ends, waypoints, [rows.entity(db, at, each) for each in self.entities or ()])
 
     def problems(self, db: Database) -> list[str]:
@@ -55,9 +58,7 @@ class Stops:
     def _unknown(self, db: Database) -> list[str]:
         waypoints = self.waypoints if isinstance(self.waypoints, list) else []
         stops = [*self.places.items(), *(("waypoints", each) for each in waypoints)]
-        found = [
-            f"The selected {self.prefix}{key} is invalid." for key, stop in stops if places.names_nothing(db, stop)
-        ]
+        found = [f"The selected {self.prefix}{key} is invalid." for key, stop in stops if names_no_place(db, stop)]
         if self.entities is not None and not _is_list_of_objects(self.entities):
             found.append(f"The {self.prefix}entities field must be an array.")
         return found
@@ -201,3 +202,27 @@ _TYPES: tuple[tuple[str, str, str, Callable[[object], bool]], ...] = (
     ("notes", "notes", "a string", _is_text),
     ("meta", "meta", "an array", _is_object),
 )
+
+
+def names_no_place(db: Database, value: object) -> bool:
+    """Whether it is an id that no place has, or no kind of place at all."""
+    if isinstance(value, str):
+        return value.startswith("place_") and db.get("place", value) is None
+    return not isinstance(value, Mapping) and geo.parse_point(value) is None
+
+
+def resolve_place(db: Database, at: str, value: Any) -> Row:
+    """The place itself, or a new one. An address without coordinates is geocoded, to Tirana."""
+    if isinstance(value, str) and (known := db.get("place", value)):
+        return known
+    point = geo.parse_point(value)
+    if isinstance(value, Mapping) and value.get("type") != "Point":
+        point = geo.parse_point(value.get("location")) or point
+        return db.put("place", rows.place(db, at, point or geo.geocode(_address(value)), value))
+    if point:
+        return db.put("place", rows.place(db, at, point, {"name": None}))
+    return db.put("place", rows.place(db, at, geo.geocode(value), {"name": value, "city": "Tirana"}))
+
+
+def _address(fields: Mapping[str, Any]) -> str:
+    return ", ".join(str(fields[key]) for key in ("street1", "postal_code", "city", "name") if fields.get(key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandbox.fleetbase import geo, places
+from sandbox.fleetbase import geo, intake
 from sandbox.fleetbase.database import Database, now
 from sandbox.fleetbase.errors import invalid, not_found, unsupported
 from sandbox.fleetbase.queries import Query
@@ -87,7 +87,7 @@ def _stops(db: Database, query: Query) -> list[geo.Point]:
 def _point(db: Database, key: str, value: str) -> geo.Point:
     place = db.get("place", value)
     point = geo.from_geojson(place["location"]) if place else geo.parse_point(value)
-    if point is None or places.names_nothing(db, value):
+    if point is None or intake.names_no_place(db, value):
         raise invalid([f"The selected {key} is invalid."])
     return point
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from sandbox.medusa.catalogue import Catalogue, Pricing
 from sandbox.medusa.fields import LEAF, Kind, View
-from sandbox.medusa.ids import twin
 from sandbox.medusa.lines import LINE_TOTALS, SNAPSHOT, net, price_view, tax_line
 from sandbox.medusa.money import number, raw, tax_percent, taxed, totals, with_raw
 from sandbox.medusa.payments import COLLECTION, Payments
+from sandbox.medusa.wire import twin
 from sandbox.store import Row, Store
 
 ADDRESS_NAMES = (

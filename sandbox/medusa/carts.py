@@ -10,11 +10,10 @@ from sandbox.medusa.cart_views import ADDRESS_NAMES, CART, CART_DEFAULTS, ITEM_E
 from sandbox.medusa.catalogue import Catalogue
 from sandbox.medusa.customers import Customers, checked_email, customer_row
 from sandbox.medusa.fields import Selection, View, pick, select
-from sandbox.medusa.ids import new_id, now
 from sandbox.medusa.lines import line, net
 from sandbox.medusa.money import tax_percent, taxed, text
 from sandbox.medusa.payments import COLLECTION, COLLECTION_DEFAULTS, Payments
-from sandbox.medusa.wire import Call, MedusaError, missing
+from sandbox.medusa.wire import Call, MedusaError, missing, new_id, now
 from sandbox.store import Row, Store
 
 ITEM_FIELDS = {

@@ -26,10 +26,9 @@ from sandbox.medusa.catalogue_lists import (
     VARIANT,
 )
 from sandbox.medusa.fields import Selection, View, pick, select
-from sandbox.medusa.ids import now, twin
 from sandbox.medusa.listing import shower
 from sandbox.medusa.money import number, raw, tax_percent, taxed
-from sandbox.medusa.wire import Call, MedusaError
+from sandbox.medusa.wire import Call, MedusaError, now, twin
 from sandbox.store import Row, Store
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from sandbox.medusa.carts import Carts
 from sandbox.medusa.catalogue import Catalogue
-from sandbox.medusa.ids import new_id, now, twin
 from sandbox.medusa.orders import Orders, order_address
 from sandbox.medusa.payments import CONFLICTING_PROVIDER, FAILING_PROVIDER, SYSTEM_PROVIDER, new_payment
-from sandbox.medusa.wire import Call, MedusaError, missing
+from sandbox.medusa.wire import Call, MedusaError, missing, new_id, now, twin
 from sandbox.store import Row, Store
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from sandbox.medusa.body import METADATA, Field, validate
 from sandbox.medusa.fields import LEAF, Kind, View, pick, select
-from sandbox.medusa.ids import new_id, now
 from sandbox.medusa.listing import Listing, column, columns, shower
 from sandbox.medusa.query import words
-from sandbox.medusa.wire import Call, MedusaError
+from sandbox.medusa.wire import Call, MedusaError, new_id, now
 from sandbox.store import Row, Store
 
 OWN = (

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.medusa.fields import View
-from sandbox.medusa.ids import twin
 from sandbox.medusa.money import ZERO, number, raw, taxed, with_raw
+from sandbox.medusa.wire import twin
 from sandbox.store import Row
 
 SNAPSHOT = (

@@ -9,13 +9,12 @@ from sandbox.medusa.body import ADDRESS, METADATA, Field, validate
 from sandbox.medusa.catalogue import Catalogue
 from sandbox.medusa.customers import checked_email
 from sandbox.medusa.fields import LEAF, Kind, Selection, View, pick, select
-from sandbox.medusa.ids import now, twin
 from sandbox.medusa.lines import LINE_TOTALS, RETURN_TOTALS, net, ordered_item, ordered_item_totals, ordered_tax_line
 from sandbox.medusa.listing import Listing, column, columns
 from sandbox.medusa.money import ZERO, number, raw, tax_percent, taxed, totals, with_raw
 from sandbox.medusa.payments import COLLECTION, Payments, captured, refunded
 from sandbox.medusa.query import words
-from sandbox.medusa.wire import Call, MedusaError, missing
+from sandbox.medusa.wire import Call, MedusaError, missing, now, twin
 from sandbox.store import Row, Store
 
 TOTALS = frozenset(totals([], [], None))

@@ -7,10 +7,9 @@ from typing import Any
 
 from sandbox.medusa.body import Field, validate
 from sandbox.medusa.fields import LEAF, Kind, View, pick, select
-from sandbox.medusa.ids import new_id, now
 from sandbox.medusa.listing import Listing, columns, shower
 from sandbox.medusa.money import ZERO, number, raw, text, with_raw
-from sandbox.medusa.wire import Call, MedusaError, missing
+from sandbox.medusa.wire import Call, MedusaError, missing, new_id, now
 from sandbox.store import Row, Store
 
 SYSTEM_PROVIDER = "pp_system_default"

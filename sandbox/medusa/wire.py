@@ -1,4 +1,4 @@
-"""Requests and answers as Medusa's Express server speaks them: errors, ETags, JSON bodies, HTML 404s."""
+"""Requests and answers as Medusa's Express server speaks them: errors, ETags, JSON bodies, HTML 404s, ids and times."""
 
 from __future__ import annotations
 
@@ -6,13 +6,38 @@ import base64
 import hashlib
 import html
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(prefix: str) -> str:
+    """`prefix_` and a ULID: ids of later milliseconds sort later."""
+    value = (int(datetime.now(UTC).timestamp() * 1000) << 80) | secrets.randbits(80)
+    return f"{prefix}_" + "".join(CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def twin(prefix: str, id: str) -> str:
+    """The id of a row that exists once for the row `id`: the same characters after another prefix."""
+    return prefix + id[id.rindex("_") :]
+
+
+def iso(moment: datetime) -> str:
+    """UTC with milliseconds, as Medusa writes times."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now() -> str:
+    return iso(datetime.now(UTC))
+
 
 EXPRESS = {"x-powered-by": "Express", "connection": "keep-alive", "keep-alive": "timeout=5"}
 STATUS = {

@@ -19,7 +19,6 @@ from starlette.types import ASGIApp
 
 from sandbox.store import Row, Store
 from sandbox.stripe import (
-    authentication,
     authentication_page,
     balance,
     catalogue,
@@ -29,20 +28,18 @@ from sandbox.stripe import (
     forms,
     payments,
     refunds,
-    setup,
     subscriptions,
-    version,
 )
 from sandbox.stripe.calls import Call, Operation, new_id
 from sandbox.stripe.errors import StripeError, not_simulated
-from sandbox.stripe.idempotency import Answer, Keys
+from sandbox.stripe.headers import Answer, Keys, authenticate, effective_version
 
 OPERATIONS: tuple[Operation, ...] = (
     *payments.OPERATIONS,
     *charges.OPERATIONS,
     *refunds.OPERATIONS,
     *customers.OPERATIONS,
-    *setup.OPERATIONS,
+    *payments.SETUP_OPERATIONS,
     *catalogue.OPERATIONS,
     *subscriptions.OPERATIONS,
     *balance.OPERATIONS,
@@ -76,8 +73,8 @@ def create_app(
 
     async def execute(request: Request, request_id: str, now: int, headers: dict[str, str]) -> Response:
         url = "/" + request.path_params["path"]
-        authentication.check(request.headers)
-        headers["Stripe-Version"] = version.effective(request.headers.get("stripe-version"))
+        authenticate(request.headers)
+        headers["Stripe-Version"] = effective_version(request.headers.get("stripe-version"))
         operation, path = _find(request.method, url)
         form = forms.parse(await _encoded(request))
         key = request.headers.get("idempotency-key") if request.method == "POST" else None

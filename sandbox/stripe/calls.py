@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.store import Row, Store
-from sandbox.stripe import version
 from sandbox.stripe.errors import no_such
 from sandbox.stripe.forms import Check, array, text
+from sandbox.stripe.headers import VERSION
 
 ALPHANUMERICS = string.ascii_letters + string.digits
 
@@ -60,7 +60,7 @@ class Call:
             {
                 "id": new_id("evt"),
                 "object": "event",
-                "api_version": version.DEFAULT,
+                "api_version": VERSION,
                 "created": self.now,
                 "data": data,
                 "livemode": False,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sandbox.store import Row
 from sandbox.stripe.calls import Call, Operation
-from sandbox.stripe.currencies import currency
-from sandbox.stripe.forms import array, boolean, choice, text, unsimulated
+from sandbox.stripe.forms import array, boolean, choice, currency, text, unsimulated
 from sandbox.stripe.lists import LISTING, page
 
 

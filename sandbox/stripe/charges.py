@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.store import Row
 from sandbox.stripe.calls import Call, Operation, new_id
-from sandbox.stripe.cards import Decline, card_of
+from sandbox.stripe.methods import Decline, card_of
 
 HOLD_S = 7 * 86_400
 VISA_HOLD_WITHOUT_CUSTOMER_S = 4 * 86_400 + 18 * 3600

@@ -7,12 +7,11 @@ from copy import deepcopy
 
 from sandbox.store import Row
 from sandbox.stripe import methods, profiles, subscriptions
-from sandbox.stripe.addresses import address, shipping, whole_address, whole_shipping
 from sandbox.stripe.calls import Call, Operation, given, new_id
 from sandbox.stripe.errors import no_such
 from sandbox.stripe.forms import Check, array, choice, fields, integer, merged, metadata, text, unsimulated
-from sandbox.stripe.lists import LISTING, PAGING, page
-from sandbox.stripe.search import SEARCHING, search
+from sandbox.stripe.lists import LISTING, PAGING, SEARCHING, page, search
+from sandbox.stripe.profiles import address, shipping, whole_address, whole_shipping
 
 PLAIN = ("balance", "description", "email", "name", "phone", "tax_exempt")
 

@@ -14,8 +14,8 @@ from typing import NoReturn
 from sandbox.store import Row
 from sandbox.stripe import charges, methods
 from sandbox.stripe.calls import Call, new_id
-from sandbox.stripe.cards import AUTHENTICATION_REQUIRED, Decline, card_of
 from sandbox.stripe.errors import StripeError, doc_url
+from sandbox.stripe.methods import AUTHENTICATION_REQUIRED, Decline, card_of
 
 UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
 CANCELABLE = (*UNCONFIRMED, "requires_capture", "processing")

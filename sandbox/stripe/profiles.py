@@ -1,10 +1,33 @@
-"""Customers as objects; customers.py has their endpoints."""
+"""Customers as objects, with addresses and shipping, which payments have too; customers.py has their endpoints."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from sandbox.store import Row
 from sandbox.stripe.calls import Call
 from sandbox.stripe.errors import no_such
+from sandbox.stripe.forms import Check, fields, text
+
+LINES = ("city", "country", "line1", "line2", "postal_code", "state")
+address: Check = fields(dict.fromkeys(LINES, text(unset=True)), unset=True)
+
+
+def shipping(*also: str) -> Check:
+    """A shipping object: `name` and `address` are required, `also` and `phone` are not."""
+    optional: Mapping[str, Check] = dict.fromkeys((*also, "phone"), text(unset=True))
+    return fields({"address": address, "name": text(), **optional}, ("address", "name"), unset=True)
+
+
+def whole_address(sent: Row | None) -> Row | None:
+    """An address as Stripe shows it: every line, those not sent null."""
+    return None if sent is None else {**dict.fromkeys(LINES), **sent}
+
+
+def whole_shipping(sent: Row | None, *also: str) -> Row | None:
+    if sent is None:
+        return None
+    return {**dict.fromkeys((*also, "phone")), **sent, "address": whole_address(sent["address"])}
 
 
 def customer(id: str, created: int) -> Row:

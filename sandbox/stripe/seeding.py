@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sandbox.store import Row, Store
-from sandbox.stripe.cards import CARDS, payment_method
 from sandbox.stripe.catalogue import monthly_price, product
+from sandbox.stripe.methods import CARDS, payment_method
 from sandbox.stripe.profiles import customer
 from sandbox.world import Person, World
 

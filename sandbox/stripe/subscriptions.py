@@ -24,8 +24,7 @@ from sandbox.stripe.forms import (
     text,
     unsimulated,
 )  # fmt: skip
-from sandbox.stripe.lists import LISTING, page
-from sandbox.stripe.search import SEARCHING, search
+from sandbox.stripe.lists import LISTING, SEARCHING, page, search
 
 ENDED = ("canceled", "incomplete_expired")
 STATUSES = ("active", "canceled", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid")

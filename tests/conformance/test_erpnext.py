@@ -21,7 +21,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox import erpnext
-from sandbox.erpnext.seed import basics, company
+from sandbox.erpnext.seeding import basics, company
 from sandbox.erpnext.unit import USER, Unit
 from sandbox.keys import ERPNEXT_API_KEY, ERPNEXT_API_SECRET
 from sandbox.store import Store

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,13 +24,13 @@ from datasources.erpnext import (
     NewInvoice,
     NewInvoiceItem,
 )
-from sandbox import erpnext as simulator
-from sandbox.faults import FaultLine
-from sandbox.keys import ERPNEXT_API_KEY, ERPNEXT_API_SECRET
-from sandbox.store import Row, Store
-from sandbox.world import World
+from sandbox import keys
+from sandbox.store import Row
+from tests.callers import WORLD
+from tests.market import Books
 
-WORLD = World(datetime(2026, 6, 1, tzinfo=UTC))
+pytest_plugins = ["tests.backends"]
+
 ORDER = WORLD.invoiced[-1]
 UNINVOICED = WORLD.orders[0]
 CLIENT = WORLD.clients[0]
@@ -275,41 +274,13 @@ def test_credentials_are_needed() -> None:
 # -- against the simulator -----------------------------------------------------------------------------------------
 
 
-@dataclass
-class Books:
-    """The simulator (its rows, its faults and the calls it has seen) behind the datasource."""
-
-    erpnext: Erpnext
-    store: Store
-    line: FaultLine
-
-    @property
-    def made(self) -> list[Row]:
-        """Invoices that are not of the demo world."""
-        return self.store.rows("Sales Invoice")[len(WORLD.invoiced) + 3 :]
-
-    def bookings(self, invoice: str) -> list[Row]:
-        """Payment entries on an invoice."""
-        return [
-            row
-            for row in self.store.rows("Payment Entry")
-            if any(reference["reference_name"] == invoice for reference in row["references"])
-        ]
-
-
-@pytest.fixture
-async def books() -> AsyncIterator[Books]:
-    store = Store(None)
-    store.seed(simulator.seed)
-    line = FaultLine(simulator.create_app(store))
-    settings = ErpnextSettings(
-        api_key=SecretStr(ERPNEXT_API_KEY), api_secret=SecretStr(ERPNEXT_API_SECRET), timeout_s=0.4
-    )
-    client = httpx.AsyncClient(base_url="http://books", transport=httpx.ASGITransport(app=line))
-    operation.enter(operation.Operation())
-    yield Books(Erpnext(client, settings), store, line)
-    await client.aclose()
-    store.close()
+def bookings(books: Books, invoice: str) -> list[Row]:
+    """Payment entries on an invoice."""
+    return [
+        row
+        for row in books.store.rows("Payment Entry")
+        if any(reference["reference_name"] == invoice for reference in row["references"])
+    ]
 
 
 def new_invoice(order_id: str | None = UNINVOICED.id, **changes: Any) -> NewInvoice:
@@ -476,7 +447,7 @@ async def test_there_is_an_end_to_issuing_again(books: Books) -> None:
 
 async def test_by_po_no_an_order_is_invoiced_once_too(books: Books) -> None:
     settings = ErpnextSettings(
-        api_key=SecretStr(ERPNEXT_API_KEY), api_secret=SecretStr(ERPNEXT_API_SECRET), order_field="po_no"
+        api_key=SecretStr(keys.ERPNEXT_API_KEY), api_secret=SecretStr(keys.ERPNEXT_API_SECRET), order_field="po_no"
     )
     by_po_no = Erpnext(books.erpnext._client, settings)
     made = await by_po_no.create_invoice(new_invoice())
@@ -534,7 +505,7 @@ async def test_an_invoice_is_paid_once_by_a_reference(books: Books) -> None:
     assert await books.erpnext.pay_invoice(made.id, "pi_1") == entry
     (paid,) = await books.erpnext.invoices_by_ids([made.id])
     assert (paid.status, paid.outstanding_amount) == ("Paid", Decimal(0))
-    (row,) = books.bookings(made.id)
+    (row,) = bookings(books, made.id)
     assert (row["name"], row["docstatus"], row["reference_no"]) == (entry, 1, "pi_1")
     assert row["paid_amount"] == 24.8
 
@@ -542,15 +513,15 @@ async def test_an_invoice_is_paid_once_by_a_reference(books: Books) -> None:
 async def test_of_several_payments_at_once_one_is_booked(books: Books) -> None:
     made = await books.erpnext.create_invoice(new_invoice())
     entries = await asyncio.gather(*(books.erpnext.pay_invoice(made.id, "pi_1", amount=Decimal(1)) for _ in range(3)))
-    assert set(entries) == {row["name"] for row in books.bookings(made.id)}
-    assert len(books.bookings(made.id)) == 1
+    assert set(entries) == {row["name"] for row in bookings(books, made.id)}
+    assert len(bookings(books, made.id)) == 1
 
 
 async def test_a_part_can_be_paid_and_then_the_rest(books: Books) -> None:
     made = await books.erpnext.create_invoice(new_invoice())
     await books.erpnext.pay_invoice(made.id, "pi_1", amount=Decimal("4.80"))
     await books.erpnext.pay_invoice(made.id, "pi_2")
-    assert [row["paid_amount"] for row in books.bookings(made.id)] == [4.8, 20.0]
+    assert [row["paid_amount"] for row in bookings(books, made.id)] == [4.8, 20.0]
     with pytest.raises(BackendRejected):
         await books.erpnext.pay_invoice(made.id, "pi_3")
 
@@ -565,7 +536,7 @@ async def test_a_payment_whose_answer_was_lost_is_found_again(books: Books, kind
     made = await books.erpnext.create_invoice(new_invoice())
     books.line.replace([{"kind": kind, "when": "after", "path": PAYMENTS, "count": 1}])
     entry = await books.erpnext.pay_invoice(made.id, "pi_1")
-    assert [row["name"] for row in books.bookings(made.id)] == [entry]
+    assert [row["name"] for row in bookings(books, made.id)] == [entry]
 
 
 async def test_a_paid_invoice_is_cancelled_after_its_payment(books: Books) -> None:
@@ -578,7 +549,7 @@ async def test_a_paid_invoice_is_cancelled_after_its_payment(books: Books) -> No
     for _ in range(2):
         await books.erpnext.cancel_payment_entry(made.id, "pi_1")
     await books.erpnext.cancel_invoice(made.id)
-    assert [row["docstatus"] for row in books.bookings(made.id)] == [2]
+    assert [row["docstatus"] for row in bookings(books, made.id)] == [2]
 
 
 async def test_a_payment_that_was_taken_back_can_be_booked_again(books: Books) -> None:
@@ -586,13 +557,13 @@ async def test_a_payment_that_was_taken_back_can_be_booked_again(books: Books) -
     await books.erpnext.pay_invoice(made.id, "pi_1")
     await books.erpnext.cancel_payment_entry(made.id, "pi_1")
     await books.erpnext.pay_invoice(made.id, "pi_1")
-    assert [row["docstatus"] for row in books.bookings(made.id)] == [2, 1]
+    assert [row["docstatus"] for row in bookings(books, made.id)] == [2, 1]
 
 
 async def test_taking_back_a_payment_that_was_never_booked_is_fine(books: Books) -> None:
     made = await books.erpnext.create_invoice(new_invoice())
     await books.erpnext.cancel_payment_entry(made.id, "pi_1")
-    assert books.bookings(made.id) == []
+    assert bookings(books, made.id) == []
 
 
 async def test_stock_is_read_for_all_skus_in_one_call(books: Books) -> None:

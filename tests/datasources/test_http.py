@@ -19,6 +19,7 @@ from core.errors import (
     BackendRejected,
     BackendTimeout,
     BackendUnavailable,
+    BadUserInput,
 )
 from datasources._breaker import Breaker, CircuitState
 from datasources._http import Answer, HttpBackend, Limits, NotAdmitted, open_client
@@ -72,13 +73,45 @@ async def running() -> AsyncIterator[operation.Operation]:
 async def test_a_row_is_decoded_and_the_call_is_traced_by_its_template(running: operation.Operation) -> None:
     script = Script(row())
     found = await shop(script).read(
-        "GET", "/products/{id}", Row, args={"id": "a/b c"}, query=[("f", "x y"), ("f", "+")], batch_size=3
+        "GET", "/products/{id}", Row, args={"id": "a&b c"}, query=[("f", "x y"), ("f", "+")], batch_size=3
     )
     assert found == Row("p1")
-    assert str(script.requests[0].url) == "http://shop/products/a%2Fb%20c?f=x+y&f=%2B"
+    assert str(script.requests[0].url) == "http://shop/products/a%26b%20c?f=x+y&f=%2B"
     [call] = running.calls
     assert (call.backend, call.method, call.path, call.status) == (BackendName.MEDUSA, "GET", "/products/{id}", 200)
     assert (call.batch_size, call.retries) == (3, 0)
+
+
+@pytest.mark.parametrize("id", ["", ".", "..", "../stores", "a/b", "a\\b", "a\nb", "\0", "a\x7f"])
+async def test_what_can_be_no_id_is_not_there_and_not_asked_for(running: operation.Operation, id: str) -> None:
+    """In a path it would lead elsewhere, and what it meets there would count as the backend's failure."""
+    backend = shop(Script())
+    assert await backend.read_or_none("GET", "/products/{id}", Row, args={"id": id}) is None
+    with pytest.raises(BackendRejected) as caught:
+        await backend.write("POST", "/products/{id}", Row, args={"id": id}, json={})
+    assert (caught.value.status, caught.value.reason) == (404, "not_found")
+    assert running.calls == []
+
+
+async def test_a_backend_that_has_ids_with_slashes_is_asked_for_them(running: operation.Operation) -> None:
+    script = Script(row())
+    backend = shop(script)
+    backend.ids_hold_slashes = True  # type: ignore[misc]
+    await backend.read("GET", "/products/{id}", Row, args={"id": "2026/1"})
+    assert script.requests[0].url.raw_path == b"/products/2026%2F1"
+
+
+@pytest.mark.parametrize("how", [{"query": [("q", "a\0")]}, {"form": [("q", "a\0")]}, {"json": {"q": "a\\\0"}}])
+async def test_text_that_databases_fail_on_is_the_callers_mistake(
+    running: operation.Operation, how: dict[str, Any]
+) -> None:
+    with pytest.raises(BadUserInput, match="NUL"):
+        await shop(Script()).read("POST", "/x", Row, **how)
+
+
+async def test_text_about_the_nul_character_is_sent(running: operation.Operation) -> None:
+    how = {"query": [("q", "%00")], "json": {"q": r"\u0000"}}
+    assert await shop(Script(row())).read("POST", "/x", Row, **how) == Row("p1")
 
 
 @pytest.mark.parametrize(
@@ -364,8 +397,8 @@ async def test_over_the_real_engine_no_cookie_is_kept_and_bytes_arrive_as_writte
     async with server as url:
         backend = Shop(open_client(f"{url}/base/", {"x-key": "k"}))
         for _ in range(2):
-            await backend.read("GET", "/a/{id}", Row, args={"id": "SINV/1 é"}, query=[("id[]", "a+b"), ("id[]", "c,d")])
+            await backend.read("GET", "/a/{id}", Row, args={"id": "SINV-1 é"}, query=[("id[]", "a+b"), ("id[]", "c,d")])
         await backend.aclose()
-    assert server.requests[0].startswith(b"GET /base/a/SINV%2F1%20%C3%A9?id%5B%5D=a%2Bb&id%5B%5D=c,d HTTP/1.1")
+    assert server.requests[0].startswith(b"GET /base/a/SINV-1%20%C3%A9?id%5B%5D=a%2Bb&id%5B%5D=c,d HTTP/1.1")
     assert b"cookie" not in server.requests[1].lower()
     assert b"x-key: k" in server.requests[1].lower()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -12,8 +11,6 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 from pydantic import SecretStr
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from core import operation
 from core.address import Address
@@ -26,11 +23,10 @@ from core.errors import (
 )
 from core.settings import MedusaSettings
 from datasources.medusa import Medusa, NewCart, NewItem, OrderStatus
-from sandbox import medusa as simulator
-from sandbox.faults import FaultLine
-from sandbox.keys import MEDUSA_API_KEY, MEDUSA_PUBLISHABLE_KEY
-from sandbox.store import Store
 from sandbox.world import REGION_ALL, REGION_EUR, ulid
+from tests.market import Shop
+
+pytest_plugins = ["tests.backends"]
 
 SETTINGS = MedusaSettings(api_key=SecretStr("sk_x"), publishable_key=SecretStr("pk_x"))
 TIRANA = Address(name="Ann Lee Hoxha", street="Rruga 1", city="Tirana", postal_code="1001", country="AL")
@@ -519,35 +515,15 @@ async def test_cancelling_a_canceled_order_is_fine_and_a_fulfilled_one_is_not() 
 # -- the simulator -------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Shop:
-    medusa: Medusa
-    store: Store
-    line: FaultLine
-
-    async def cart(self, **changes: Any) -> str:
-        new: dict[str, Any] = {
-            "items": [NewItem(ulid("variant", 11), 2)],
-            "email": "ann@buyers.example",
-            "sales_channel_id": ulid("sc", 2),
-            "region_id": REGION_EUR,
-            **changes,
-        }
-        return (await self.medusa.create_cart(NewCart(**new))).id
-
-
-@pytest.fixture
-async def shop() -> AsyncIterator[Shop]:
-    store = Store(None)
-    store.seed(simulator.seed)
-    line = FaultLine(simulator.create_app(store))
-    transport = httpx.ASGITransport(Starlette(routes=[Mount("/medusa", line)]))
-    settings = SETTINGS.model_copy(
-        update={"api_key": SecretStr(MEDUSA_API_KEY), "publishable_key": SecretStr(MEDUSA_PUBLISHABLE_KEY)}
-    )
-    medusa = Medusa(httpx.AsyncClient(base_url="http://sandbox/medusa", transport=transport), settings)
-    yield Shop(medusa, store, line)
-    await medusa.aclose()
+async def new_cart(shop: Shop, **changes: Any) -> str:
+    new: dict[str, Any] = {
+        "items": [NewItem(ulid("variant", 11), 2)],
+        "email": "ann@buyers.example",
+        "sales_channel_id": ulid("sc", 2),
+        "region_id": REGION_EUR,
+        **changes,
+    }
+    return (await shop.medusa.create_cart(NewCart(**new))).id
 
 
 async def test_the_shop_answers_to_our_keys_alone(shop: Shop) -> None:
@@ -599,7 +575,7 @@ async def test_stock_is_told_by_variant(shop: Shop) -> None:
 
 async def test_a_cart_becomes_one_paid_order_and_can_be_undone(shop: Shop) -> None:
     medusa = shop.medusa
-    cart_id = await shop.cart()
+    cart_id = await new_cart(shop)
     changed = await medusa.add_cart_item(cart_id, ulid("variant", 11), 1)
     assert [item.quantity for item in changed.items] == [3]
     prepared = await medusa.prepare_cart(cart_id, address=TIRANA)
@@ -632,7 +608,7 @@ async def test_a_cart_becomes_one_paid_order_and_can_be_undone(shop: Shop) -> No
     ],
 )
 async def test_an_order_that_broke_off_anywhere_is_placed_once(shop: Shop, path: str, when: str) -> None:
-    cart_id = await shop.cart()
+    cart_id = await new_cart(shop)
     shop.line.replace([{"path": path, "kind": "status", "when": when, "count": 1}])
     with pytest.raises(BackendError):
         await shop.medusa.place_order(cart_id, email="ben@buyers.example", address=TIRANA)
@@ -642,7 +618,7 @@ async def test_an_order_that_broke_off_anywhere_is_placed_once(shop: Shop, path:
 
 
 async def test_a_completion_whose_answer_was_lost_is_found_by_its_cart(shop: Shop) -> None:
-    cart_id = await shop.cart(address=TIRANA)
+    cart_id = await new_cart(shop, address=TIRANA)
     assert await shop.medusa.order_of_cart(cart_id) is None
     shop.line.replace([{"path": ".*/complete", "kind": "malformed", "when": "after", "count": 1}])
     with pytest.raises(BackendBadResponse):
@@ -655,9 +631,9 @@ async def test_a_completion_whose_answer_was_lost_is_found_by_its_cart(shop: Sho
 async def test_refusals_of_the_shop_are_told(shop: Shop) -> None:
     medusa = shop.medusa
     with pytest.raises(BackendRejected, match="do not exist"):
-        await shop.cart(items=[NewItem("variant_x", 1)])
+        await new_cart(shop, items=[NewItem("variant_x", 1)])
     with pytest.raises(BackendRejected, match="multiple associated sales channels"):
-        await shop.cart(sales_channel_id=None)
+        await new_cart(shop, sales_channel_id=None)
     with pytest.raises(BackendRejected, match="no such cart") as caught:
         await medusa.place_order("cart_x")
     assert (caught.value.status, caught.value.reason) == (404, "not_found")

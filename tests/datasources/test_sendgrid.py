@@ -74,10 +74,11 @@ async def test_a_mail_that_was_refused_surely_did_not_go_out(answer: httpx.Respo
 
 
 async def test_a_refusal_tells_its_first_error_and_field() -> None:
-    answer = httpx.Response(403, json={"errors": [{"message": "No verified sender.", "field": "from", "help": None}]})
+    said = "No verified sender. See https://sendgrid.example/x"
+    answer = httpx.Response(403, json={"errors": [{"message": said, "field": "from", "help": None}]})
     with pytest.raises(BackendRejected) as refused:
         await answering(lambda request: answer).send_mail(MAIL)
-    assert (str(refused.value), refused.value.reason) == ("No verified sender.", "from")
+    assert (str(refused.value), refused.value.reason) == ("No verified sender. See", "from")
 
 
 async def test_an_answer_that_says_something_is_not_sendgrids() -> None:

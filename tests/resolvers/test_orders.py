@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from core.address import Address
 from core.errors import BackendRejected, BadUserInput, GatewayError, NotFound
@@ -186,6 +187,41 @@ async def test_users_whom_the_shared_page_leaves_short_are_asked_for_one_by_one(
     market.shop.line.calls.clear()
     assert [await page.total() for page in pages] == [len(of_world(customer=each)) for each in people]
     assert len(market.shop.paths) == len(people) - len(short)
+
+
+@pytest.mark.parametrize("principal", [SERVICE, platform(server_side=True)], ids=["service", "platform"])
+async def test_an_order_in_another_clients_channel_is_not_a_users_by_its_email(
+    market: Market, principal: Principal
+) -> None:
+    """Medusa gives both the same guest; whose the order is, the channel says."""
+    someone = person("CUSTOMER", client=2)
+    as_guest = NewOrder(items=ITEMS, email=someone.email, shipping_address=TIRANA)
+    elsewhere = await create_order(market.context(client(3)), as_guest)
+    record = market.mongo.users_by_id[someone.id]
+    record = replace_struct(record, medusa_customer_ids=(*record.medusa_customer_ids, elsewhere.customer_id or ""))
+    market.mongo.users_by_id[someone.id] = record
+    page = await orders_of_user(market.context(principal), record, first=100, after=None, wanted=None)
+    assert ids(page) == of_world(customer=someone)
+    assert await listed(market, principal, OrderWanted(user_id=someone.id)) == of_world(customer=someone)
+
+
+async def test_the_orders_of_one_client_are_one_call_however_often_it_is_met(market: Market) -> None:
+    ctx, record = market.context(STAFF), market.mongo.clients_by_id[WORLD.clients[0].id]
+    pages = await asyncio.gather(*(orders_of_client(ctx, record, first=5, after=None, wanted=None) for _ in range(80)))
+    assert [ids(page) for page in pages] == [of_world(client=WORLD.clients[0])[:5]] * 80
+    assert await asyncio.gather(*(page.total() for page in pages)) == [50] * 80
+    assert market.shop.paths == ["GET /admin/orders"]
+
+
+async def test_the_orders_of_several_clients_share_a_page(market: Market) -> None:
+    ctx = market.context(SERVICE)
+    records = [market.mongo.clients_by_id[each.id] for each in WORLD.clients]
+    pages = await asyncio.gather(*(orders_of_client(ctx, each, first=5, after=None, wanted=None) for each in records))
+    assert [ids(page) for page in pages] == [of_world(client=each)[:5] for each in WORLD.clients]
+    assert market.shop.paths == ["GET /admin/orders"]
+    totals = await asyncio.gather(*(page.total() for page in [*pages, *pages]))
+    assert totals == [len(of_world(client=each)) for each in WORLD.clients] * 2
+    assert len(market.shop.paths) == 1 + len(WORLD.clients)
 
 
 async def test_a_users_further_pages_and_filters_work_for_one_user_too(market: Market) -> None:

@@ -29,7 +29,7 @@ from datasources.temporal import (
 from resolvers import workflows
 from resolvers.context import Context
 from resolvers.workflows import ChildrenByWorkflowId, NewFulfilment, WorkflowByOrderId, WorkflowWanted
-from tests.commerce import SERVICE, WORLD, client, person, platform, user
+from tests.callers import SERVICE, WORLD, client, person, platform, user
 from tests.fulfilment import ADDRESS, Company, open_company
 from workflows.contracts import ORDER_FULFILLMENT_STEPS
 from workflows.worker import build_worker
@@ -182,7 +182,6 @@ async def test_a_dry_run_plans_and_starts_nothing(ctx: As, resting: Company) -> 
         ({"items": (NewItem(VARIANT, 1),) * 101}, "items"),
         ({"items": (NewItem(VARIANT, 0),)}, "quantity"),
         ({"items": (NewItem(VARIANT, 10_001),)}, "quantity"),
-        ({"items": (NewItem("variant_nowhere", 1),)}, "variant"),
         ({"payment_method_id": BEN.card_id}, "paymentMethodId"),
         ({"idempotency_key": ""}, "idempotencyKey"),
         ({"idempotency_key": "k" * 256}, "idempotencyKey"),
@@ -193,6 +192,12 @@ async def test_what_cannot_work_is_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(BadUserInput, match=message):
         await start(ctx(user(ADA)), **changes)
+    assert "StartWorkflowExecution" not in upstream(BackendName.TEMPORAL)
+
+
+async def test_what_the_users_client_does_not_sell_cannot_be_bought(ctx: As) -> None:
+    with pytest.raises(NotFound, match="no variant"):
+        await start(ctx(user(ADA)), items=(NewItem("variant_nowhere", 1),))
     assert "StartWorkflowExecution" not in upstream(BackendName.TEMPORAL)
 
 
@@ -364,7 +369,7 @@ async def test_every_cursor_continues_behind_its_row(ctx: As, resting: Company) 
     assert collected == [row.id for row in whole.nodes]
 
 
-@pytest.mark.parametrize("cursor", ["rubbish", "WzFd", "WyIiLC0xXQ", "WyIhIiwwXQ"])
+@pytest.mark.parametrize("cursor", ["rubbish", "WzFd", "WyIiLC0xXQ", "WyIhIiwwXQ", "WyJjblZpWW1semFBPT0iLDBd"])
 async def test_a_cursor_that_is_none_of_ours_is_refused(ctx: As, cursor: str) -> None:
     with pytest.raises(BadUserInput, match="after"):
         await workflows.workflows(ctx(SERVICE), first=2, after=cursor, wanted=WorkflowWanted())

@@ -164,7 +164,7 @@ async def test_a_trace_is_for_those_who_ask_and_may(
 # -- sockets -----------------------------------------------------------------------------------------------------------
 
 
-async def talk(app: FastAPI, *said: dict[str, Any], origin: str | None = None) -> list[dict[str, Any]]:
+async def talk(app: FastAPI, *said: Any, origin: str | None = None) -> list[dict[str, Any]]:
     """What a graphql-transport-ws socket answers: its messages, and `close` with its code."""
     heard: list[dict[str, Any]] = []
     waiting = [{"type": "websocket.connect"}, *({"type": "websocket.receive", "text": json.dumps(m)} for m in said)]
@@ -172,7 +172,7 @@ async def talk(app: FastAPI, *said: dict[str, Any], origin: str | None = None) -
     answered = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        if not waiting and any(message["type"] == "subscribe" for message in said):
+        if not waiting and any('"subscribe"' in json.dumps(message) for message in said):
             await answered.wait()
         return waiting.pop(0) if waiting else {"type": "websocket.disconnect", "code": 1000}
 
@@ -253,6 +253,36 @@ async def test_an_operation_over_a_socket_that_cannot_run_is_refused_with_a_code
     heard = await talk(app, init(x_api_key=demo.service_key), {"id": "1", "type": "subscribe", "payload": payload})
     [refusal] = [message for message in heard if message["type"] == "error"]
     assert {error["extensions"]["code"] for error in refusal["payload"]} == {"BAD_USER_INPUT"}
+
+
+NO_MESSAGES: list[Any] = [
+    None,
+    7,
+    "x",
+    [],
+    {},
+    {"type": 1},
+    {"type": {}},
+    {"type": "unheard-of"},
+    {"type": "complete", "id": {}},
+    {"type": "subscribe", "id": "1"},
+    {"type": "subscribe", "id": {}, "payload": {"query": VIEWER}},
+    {"type": "subscribe", "id": [1], "payload": {"query": VIEWER}},
+    {"type": "subscribe", "id": "1", "payload": "x"},
+    {"type": "subscribe", "id": "1", "payload": []},
+    {"type": "subscribe", "id": "1", "payload": {"query": 7}},
+    {"type": "subscribe", "id": "1", "payload": {"query": None}},
+    {"type": "subscribe", "id": "1", "payload": {"query": VIEWER, "variables": [1]}},
+    {"type": "subscribe", "id": "1", "payload": {"query": VIEWER, "operationName": 7}},
+]
+
+
+@pytest.mark.parametrize("message", NO_MESSAGES)
+async def test_a_socket_that_says_what_is_no_message_is_closed_with_4400(
+    app: FastAPI, demo: DemoCredentials, message: Any
+) -> None:
+    heard = await talk(app, init(x_api_key=demo.service_key), message)
+    assert heard == [{"type": "connection_ack"}, {"type": "close", "code": 4400}]
 
 
 async def test_headers_do_not_open_a_socket(app: FastAPI) -> None:

@@ -17,8 +17,8 @@ import pytest
 from sandbox import erpnext
 from sandbox.erpnext.filters import timespan
 from sandbox.erpnext.invoices import mark_overdue
+from sandbox.erpnext.totals import in_words
 from sandbox.erpnext.unit import USER, Unit
-from sandbox.erpnext.words import in_words
 from sandbox.keys import ERPNEXT_API_KEY, ERPNEXT_API_SECRET
 from sandbox.store import Store
 from sandbox.world import World

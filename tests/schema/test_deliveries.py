@@ -212,13 +212,15 @@ async def test_a_delivery_is_made_once_joined_and_canceled(market: Market) -> No
     ("field", "code"),
     [
         (f'createDelivery(input: {{ orderId: "order_x" {PLACES} }}) {{ id }}', "NOT_FOUND"),
+        (f'createDelivery(input: {{ orderId: "" {PLACES} }}) {{ id }}', "NOT_FOUND"),
+        (f'createDelivery(input: {{ scheduledAt: "9999-12-31T23:00:00-14:00" {PLACES} }}) {{ id }}', "BAD_USER_INPUT"),
         (f'createDelivery(input: {{ driverId: "driver_x" {PLACES} }}) {{ id }}', "UPSTREAM_REJECTED"),
         ('createDelivery(input: { pickup: {street: "a", city: "b", country: "Albania"}'
          ' dropoff: {street: "a", city: "b", country: "AL"} }) { id }', "BAD_USER_INPUT"),
         (f'cancelDelivery(id: "{delivered(1)[0]}") {{ id }}', "NOT_FOUND"),
         (f'cancelDelivery(id: "{delivered(0)[-1]}") {{ id }}', "CONFLICT"),
     ],
-    ids=["foreign order", "unknown driver", "no country", "foreign delivery", "completed"],
+    ids=["foreign order", "no order's id", "no time", "unknown driver", "no country", "foreign delivery", "completed"],
 )  # fmt: skip
 async def test_refusals_are_errors_with_a_code(market: Market, field: str, code: str) -> None:
     data, codes = await try_to(market, STAFF, f"mutation {{ {field} }}")

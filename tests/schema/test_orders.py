@@ -78,7 +78,7 @@ async def test_the_dashboard_of_fifty_orders_is_five_calls_with_every_join_fille
     data = await ask(market, SERVICE, DASHBOARD, n=50)
     assert calls() == {"medusa": 2, "fleetbase": 1, "erpnext": 1}
     assert market.mongo.calls == ["users_by_medusa_customer_ids"]
-    assert Counter(name for name, line in market.lines.items() for _ in line.calls) == calls()
+    assert [len(each.paths) for each in (market.shop, market.couriers, market.books)] == [2, 1, 1]
     nodes = data["orders"]["nodes"]
     for node, expected in zip(nodes, reversed(WORLD.orders), strict=False):
         assert (node["id"], node["displayId"]) == (expected.id, expected.n)
@@ -210,7 +210,7 @@ async def test_a_cart_is_filled_ordered_and_canceled(market: Market) -> None:
     assert placed["total"] == {"amount": "22.54"}
     assert (placed["status"], placed["paymentStatus"], placed["customer"]) == ("PENDING", "authorized", {"id": ANN.id})
     assert (await ask(market, ann, placing, cart=cart["id"]))["createOrder"] == placed
-    assert market.new_orders == [placed["id"]]
+    assert market.shop.new_orders == [placed["id"]]
     again = replace(ann, medusa_customer_ids=market.mongo.users_by_id[ANN.id].medusa_customer_ids)
     canceling = "mutation ($id: ID!) { cancelOrder(id: $id) { status paymentStatus } }"
     canceled = await ask(market, again, canceling, id=placed["id"])
@@ -228,15 +228,15 @@ async def test_with_one_mutation_of_two_failing_the_others_answer_arrives(market
     data, errors = await try_to(market, user(ANN), document, variant=variant)
     assert data == {"one": None, "two": {"items": [{"quantity": 3}]}}
     assert errors == ["one: NOT_FOUND"]
-    assert len(market.new_orders) == 1
+    assert len(market.shop.new_orders) == 1
 
 
 async def test_with_the_shop_down_the_errors_name_it_and_with_products_down_orders_remain(market: Market) -> None:
-    market.line.replace([{"kind": "malformed", "path": "/admin/products"}])
+    market.shop.line.replace([{"kind": "malformed", "path": "/admin/products"}])
     document = "{ orders(first: 2) { nodes { id items { product { id } } } } }"
     data, errors = await try_to(market, client(0), document)
     assert [len(node["items"]) for node in data["orders"]["nodes"]] == [3, 2]
     lines = [(n, i) for n, of_order in enumerate((3, 2)) for i in range(of_order)]
     assert set(errors) == {f"orders.nodes.{n}.items.{i}.product: UPSTREAM_BAD_RESPONSE" for n, i in lines}
-    market.line.replace([{"kind": "malformed"}])
+    market.shop.line.replace([{"kind": "malformed"}])
     assert await try_to(market, client(0), document) == ({"orders": None}, ["orders: UPSTREAM_BAD_RESPONSE"])

@@ -19,7 +19,7 @@ from resolvers.context import Context
 from schema.orders import OrderQuery
 from schema.scalars import SCALARS
 from schema.workflows import WorkflowMutation, WorkflowQuery, WorkflowSubscription
-from tests.commerce import SERVICE, WORLD, person, user
+from tests.callers import SERVICE, WORLD, person, user
 from tests.fulfilment import Company
 from workflows.contracts import ORDER_FULFILLMENT_STEPS
 from workflows.worker import build_worker

@@ -1,14 +1,67 @@
-"""Idempotency keys: the first answer of an executed POST is kept with its effect, and repeated."""
+"""What a request's headers say: whose account, which version of the API, and which POST may not happen twice.
+
+Keys come as a Bearer token or as the user of HTTP Basic. A version is a date, and since 2024 the name of a release. Of
+an idempotency key the first answer of an executed POST is kept with its effect, and repeated.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
+import re
+import secrets
 from dataclasses import dataclass
 
+from starlette.datastructures import Headers
+
+from sandbox.keys import STRIPE_SECRET_KEY
 from sandbox.store import Row, Store
-from sandbox.stripe.errors import StripeError
+from sandbox.stripe.errors import StripeError, not_simulated
 from sandbox.stripe.forms import Form
+
+
+def authenticate(headers: Headers) -> None:
+    """Raises: StripeError 401 without the account's key, 403 for another account than the key's."""
+    key = _key(headers.get("authorization", ""))
+    if not key:
+        raise StripeError(
+            401, "You did not provide an API key, as a Bearer token or as the user of Basic authentication."
+        )
+    if not secrets.compare_digest(key.encode(), STRIPE_SECRET_KEY.encode()):
+        raise StripeError(401, f"Invalid API Key provided: {key[:8]}{'*' * 8}{key[-4:]}")
+    if account := headers.get("stripe-account"):
+        message = f"The provided key does not have access to account '{account}' (or that account does not exist)."
+        raise StripeError(403, message, code="account_invalid")
+
+
+def _key(authorization: str) -> str:
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
+
+
+VERSION = "2026-09-30.endive"
+"""The account's version, for requests that name none. Older ones have other shapes, which are not simulated."""
+
+
+def effective_version(header: str | None) -> str:
+    """The version a request runs under. Raises: StripeError for one that is none, or is too old."""
+    if header is None:
+        return VERSION
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", header):
+        raise StripeError(400, f"Invalid Stripe API version: {header}")
+    if header[:10] < VERSION[:10]:
+        raise not_simulated(f"API versions before {VERSION}")
+    return header
+
 
 KIND = "idempotency_key"
 LIFETIME_S = 24 * 3600

@@ -9,11 +9,11 @@ from typing import Any
 from sandbox import world as demo
 from sandbox.keys import MEDUSA_PUBLISHABLE_KEY
 from sandbox.medusa.customers import customer_row
-from sandbox.medusa.ids import iso, twin
 from sandbox.medusa.lines import line, net
 from sandbox.medusa.money import tax_percent, taxed, text
 from sandbox.medusa.orders import order_address
 from sandbox.medusa.payments import SYSTEM_PROVIDER
+from sandbox.medusa.wire import iso, twin
 from sandbox.store import Row, Store
 from sandbox.world import World, ulid
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sandbox.erpnext import documents
 from sandbox.erpnext.invoices import mark_overdue
 from sandbox.erpnext.payments import payment_for
-from sandbox.erpnext.stock import new_bin
+from sandbox.erpnext.trading import new_bin
 from sandbox.erpnext.unit import SITE_TIME_ZONE, USER, Unit
 from sandbox.store import Row, Store
 from sandbox.world import LEK_PER_EURO, Client, Order, World

@@ -1,4 +1,7 @@
-"""Who may come in: Medusa's two kinds of keys, and the size of a request's head."""
+"""The way of a request: its size, its key, route, body and answer.
+
+Keys are of two kinds, as Medusa's are.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,23 @@ import base64
 import binascii
 
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.keys import MEDUSA_API_KEY
-from sandbox.medusa.wire import MedusaError, Unauthorized, not_supported
+from sandbox.medusa.query import parse
+from sandbox.medusa.routes import METHODS, UNSUPPORTED_ROUTES, Router, routes
+from sandbox.medusa.wire import (
+    Call,
+    MedusaError,
+    Unauthorized,
+    Unparsable,
+    answer,
+    no_route,
+    not_supported,
+    read_body,
+    text,
+)
 from sandbox.store import Store
 
 MOST_HEAD_BYTES = 16 * 1024
@@ -71,3 +88,34 @@ def _channels(request: Request, path: str, store: Store) -> list[str]:
     if path in CUSTOMER_ROUTES:
         raise Unauthorized
     return list(row["sales_channel_ids"])
+
+
+def create_app(store: Store) -> ASGIApp:
+    """The simulator over its rows."""
+    router = Router(routes(store))
+
+    async def respond(request: Request) -> Response:
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        if head_is_too_large(request):
+            return Response(status_code=431)
+        if path == "/health":
+            return text("OK")
+        try:
+            channels = admit(request, path, store)
+            found = router.find(request.method, path)
+            if found is None:
+                if request.method in METHODS and UNSUPPORTED_ROUTES.fullmatch(path):
+                    raise not_supported(f"{request.method} {path}")
+                return no_route(request.method, path)
+            handler, names = found
+            call = Call(names, parse(request.scope["query_string"].decode()), await read_body(request), channels)
+            return answer(handler(call), request=request)
+        except MedusaError as exc:
+            return answer(exc.body, exc.status, varies=not isinstance(exc, Unparsable))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            response = await respond(Request(scope, receive))
+            await response(scope, receive, send)
+
+    return app

@@ -1,0 +1,16 @@
+"""Whose a row is that the gateway made in a backend which knows no clients: what the ownership collection says."""
+
+from __future__ import annotations
+
+from core.principals import Principal
+from datasources.mongo import OwnershipRecord
+from resolvers.users import visible_client_ids
+
+
+def owns(principal: Principal, owner: OwnershipRecord | None) -> bool:
+    """Whether a row is a principal's own to see. What nobody recorded (None) is a service's alone."""
+    if principal.is_service:
+        return True
+    if owner is None or (principal.is_customer and owner.user_id != principal.user_id):
+        return False
+    return owner.client_id in (visible_client_ids(principal) or ())
