@@ -76,7 +76,6 @@ class FleetbaseSettings(BaseSettings):
     model_config = _block("FLEETBASE_")
     url: HttpUrl = HttpUrl("http://127.0.0.1:8001")
     api_key: SecretStr | None = None
-    org_id: str | None = None
     rate_per_minute: int | None = 120
     timeout_s: float = 8.0
 
@@ -136,7 +135,6 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     data_dir: Path = Path(".data")
-    public_url: HttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     query_timeout_s: float = 10.0
     mutation_timeout_s: float = 40.0

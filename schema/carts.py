@@ -13,7 +13,7 @@ from resolvers.products import ProductById
 from schema.directives import requires
 from schema.fields import link, money
 from schema.info import Info
-from schema.inputs import LineItemInput
+from schema.inputs import LineItemInput, given
 from schema.scalars import CurrencyCode, Money
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class CreateCartInput:
     def wanted(self) -> CartWanted:
         return CartWanted(
             items=new_items(self.items or []),
-            user_id=self.user_id or None,
-            email=self.email or None,
-            region_id=self.region_id or None,
-            currency=self.currency or None,
+            user_id=given(self.user_id),
+            email=given(self.email),
+            region_id=given(self.region_id),
+            currency=given(self.currency),
         )
 
 

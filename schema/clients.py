@@ -14,6 +14,7 @@ from schema.directives import requires
 from schema.families import Family
 from schema.fields import link
 from schema.info import Info
+from schema.inputs import given
 from schema.pages import Connection
 from schema.scalars import CurrencyCode, Place, Scope
 from schema.users import User, UserFilter, users_wanted
@@ -82,7 +83,7 @@ class Client:
         filter: UserFilter | None = strawberry.UNSET,
     ) -> Connection[User] | None:
         wanted = users_wanted(filter, client_id=parent.id)
-        return await users.users(info.context, first=first, after=after or None, wanted=wanted)
+        return await users.users(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="Its families, newest first.", directives=[requires("core:read")])
     async def families(
@@ -91,7 +92,7 @@ class Client:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Family] | None:
-        return await families.families(info.context, first=first, after=after or None, client_id=parent.id)
+        return await families.families(info.context, first=first, after=given(after), client_id=parent.id)
 
     @strawberry.field(description="Orders in its sales channels, newest first.", directives=[requires("commerce:read")])
     async def orders(
@@ -102,7 +103,7 @@ class Client:
         filter: Annotated[OrderFilter, strawberry.lazy("schema.orders")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Order, strawberry.lazy("schema.orders")]] | None:
         wanted = filter.wanted() if filter else None
-        return await orders.orders_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
+        return await orders.orders_of_client(info.context, parent, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="Invoices of its company, newest first.", directives=[requires("erp:read")])
     async def invoices(
@@ -113,7 +114,7 @@ class Client:
         filter: Annotated[InvoiceFilter, strawberry.lazy("schema.invoices")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Invoice, strawberry.lazy("schema.invoices")]] | None:
         wanted = filter.wanted() if filter else None
-        return await invoices.invoices_of_client(info.context, parent, first=first, after=after or None, wanted=wanted)
+        return await invoices.invoices_of_client(info.context, parent, first=first, after=given(after), wanted=wanted)
 
 
 @strawberry.type(description="A platform whose clients use the gateway, such as BookMaster.")
@@ -139,7 +140,7 @@ class ClientApp:
         filter: ClientFilter | None = strawberry.UNSET,
     ) -> Connection[Client] | None:
         wanted = clients_wanted(filter, app_id=parent.id)
-        return await clients.clients(info.context, first=first, after=after or None, wanted=wanted)
+        return await clients.clients(info.context, first=first, after=given(after), wanted=wanted)
 
 
 @strawberry.type
@@ -148,7 +149,7 @@ class ClientQuery:
     async def client_apps(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[ClientApp] | None:
-        return await clients.client_apps(info.context, first=first, after=after or None)
+        return await clients.client_apps(info.context, first=first, after=given(after))
 
     @strawberry.field(description="One platform.", directives=[requires("core:read")])
     async def client_app(self, info: Info, id: strawberry.ID) -> ClientApp | None:
@@ -163,7 +164,7 @@ class ClientQuery:
         filter: ClientFilter | None = strawberry.UNSET,
     ) -> Connection[Client] | None:
         wanted = clients_wanted(filter)
-        return await clients.clients(info.context, first=first, after=after or None, wanted=wanted)
+        return await clients.clients(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(
         description="By gateway id, or by the platform's own id (`externalId`), or by `code`: exactly one.",
@@ -176,4 +177,4 @@ class ClientQuery:
         external_id: strawberry.ID | None = strawberry.UNSET,
         code: str | None = strawberry.UNSET,
     ) -> Client | None:
-        return await clients.client(info.context, id=id or None, external_id=external_id or None, code=code or None)
+        return await clients.client(info.context, id=given(id), external_id=given(external_id), code=given(code))

@@ -14,7 +14,7 @@ from schema.directives import requires
 from schema.fields import link
 from schema.fleet import Driver, Vehicle
 from schema.info import Info
-from schema.inputs import AddressInput, instant
+from schema.inputs import AddressInput, given, instant
 from schema.pages import Connection
 from schema.scalars import GeoPoint, Place
 
@@ -36,8 +36,8 @@ class DeliveryFilter:
     def wanted(self) -> DeliveryWanted:
         return DeliveryWanted(
             order_ids=tuple(self.order_ids) if isinstance(self.order_ids, list) else None,
-            status=self.status or None,
-            driver_id=self.driver_id or None,
+            status=given(self.status),
+            driver_id=given(self.driver_id),
         )
 
 
@@ -104,7 +104,7 @@ class DeliveryQuery:
         filter: DeliveryFilter | None = strawberry.UNSET,
     ) -> Connection[Delivery] | None:
         wanted = filter.wanted() if filter else DeliveryWanted()
-        return await deliveries.deliveries(info.context, first=first, after=after or None, wanted=wanted)
+        return await deliveries.deliveries(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="One delivery, as it is at this moment.", directives=[requires("logistics:read")])
     async def delivery(self, info: Info, id: strawberry.ID) -> Delivery | None:
@@ -123,7 +123,7 @@ class DeliveryMutation:
             order_id=input.order_id if isinstance(input.order_id, str) else None,
             pickup=input.pickup.to_address(),
             dropoff=input.dropoff.to_address(),
-            driver_id=input.driver_id or None,
+            driver_id=given(input.driver_id),
             scheduled_at=instant(input.scheduled_at),
             notes=input.notes or None,
         )

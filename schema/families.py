@@ -15,6 +15,7 @@ from resolvers.families import MemberById
 from schema.directives import requires
 from schema.fields import link
 from schema.info import Info
+from schema.inputs import given
 from schema.pages import Connection
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class FamilyQuery:
     async def families(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[Family] | None:
-        return await families.families(info.context, first=first, after=after or None)
+        return await families.families(info.context, first=first, after=given(after))
 
     @strawberry.field(description="One family.", directives=[requires("core:read")])
     async def family(self, info: Info, id: strawberry.ID) -> Family | None:

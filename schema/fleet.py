@@ -9,6 +9,7 @@ from datasources.fleetbase import DriverRecord
 from resolvers import fleet
 from schema.directives import requires
 from schema.info import Info
+from schema.inputs import given
 from schema.pages import Connection
 from schema.scalars import GeoPoint
 
@@ -59,19 +60,19 @@ class FleetQuery:
     async def drivers(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[Driver] | None:
-        return await fleet.drivers(info.context, first=first, after=after or None)
+        return await fleet.drivers(info.context, first=first, after=given(after))
 
     @strawberry.field(description="Vehicles, newest first.", directives=[requires("logistics:staff")])
     async def vehicles(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[Vehicle] | None:
-        return await fleet.vehicles(info.context, first=first, after=after or None)
+        return await fleet.vehicles(info.context, first=first, after=given(after))
 
     @strawberry.field(description="Fleets, newest first.", directives=[requires("logistics:staff")])
     async def fleets(
         self, info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
     ) -> Connection[Fleet] | None:
-        return await fleet.fleets(info.context, first=first, after=after or None)
+        return await fleet.fleets(info.context, first=first, after=given(after))
 
     @strawberry.field(description="Where deliveries are made.", directives=[requires("logistics:read")])
     async def service_zones(self, info: Info) -> list[ServiceZone] | None:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import strawberry
 
 from core.address import Address
 from core.errors import BadUserInput
+
+T = TypeVar("T")
+
+LONGEST_LINE = 200
+"""Characters of one line of an address."""
+
+
+def given(value: T | None) -> T | None:
+    """What the caller said, and None for what they left out. An empty text is something they said."""
+    return None if value is strawberry.UNSET else value
 
 
 def instant(moment: datetime | None) -> datetime | None:
@@ -34,7 +45,13 @@ class AddressInput:
     longitude: float | None = strawberry.UNSET
 
     def to_address(self) -> Address:
-        """Raises BadUserInput for a country that is no code, or half a pair of coordinates."""
+        """Raises BadUserInput for an empty or endless line, a country that is no code, half a pair of coordinates."""
+        lines = {"street": self.street, "city": self.city, "name": self.name, "postalCode": self.postal_code}
+        for line, text in lines.items():
+            if isinstance(text, str) and len(text) > LONGEST_LINE:
+                raise BadUserInput(f"`{line}` has at most {LONGEST_LINE} characters")
+            if line in ("street", "city") and not (text or "").strip():
+                raise BadUserInput(f"`{line}` is empty")
         country = self.country.strip().upper()
         if not (len(country) == 2 and country.isascii() and country.isalpha()):
             raise BadUserInput("`country` is a code of two letters, such as AL")

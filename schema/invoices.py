@@ -17,6 +17,7 @@ from resolvers.users import UserByErpCustomerId
 from schema.directives import requires
 from schema.fields import link, money
 from schema.info import Info
+from schema.inputs import given
 from schema.pages import Connection
 from schema.scalars import CurrencyCode, Money
 
@@ -44,8 +45,8 @@ class InvoiceFilter:
     def wanted(self) -> InvoiceWanted:
         return InvoiceWanted(
             order_ids=tuple(self.order_ids) if isinstance(self.order_ids, list) else None,
-            status=self.status or None,
-            customer_id=self.customer_id or None,
+            status=given(self.status),
+            customer_id=given(self.customer_id),
             overdue=self.overdue if isinstance(self.overdue, bool) else None,
         )
 
@@ -114,8 +115,8 @@ class CreateInvoiceInput:
         return InvoiceToMake(
             customer_id=self.customer_id,
             items=[NewInvoiceItem(sku=item.sku, quantity=item.quantity, rate=item.rate) for item in self.items],
-            order_id=self.order_id or None,
-            due_date=self.due_date or None,
+            order_id=given(self.order_id),
+            due_date=given(self.due_date),
         )
 
 
@@ -130,7 +131,7 @@ class InvoiceQuery:
         filter: InvoiceFilter | None = strawberry.UNSET,
     ) -> Connection[Invoice] | None:
         wanted = filter.wanted() if filter else InvoiceWanted()
-        return await invoices.invoices(info.context, first=first, after=after or None, wanted=wanted)
+        return await invoices.invoices(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="One invoice.", directives=[requires("erp:read")])
     async def invoice(self, info: Info, id: strawberry.ID) -> Invoice | None:

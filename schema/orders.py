@@ -18,7 +18,7 @@ from schema.carts import LineItem, new_items
 from schema.directives import requires
 from schema.fields import link, money
 from schema.info import Info
-from schema.inputs import AddressInput, LineItemInput, instant
+from schema.inputs import AddressInput, LineItemInput, given, instant
 from schema.pages import Connection
 from schema.scalars import CurrencyCode, Money
 
@@ -44,8 +44,8 @@ class OrderFilter:
     def wanted(self) -> OrderWanted:
         return OrderWanted(
             ids=tuple(self.ids) if isinstance(self.ids, list) else None,
-            user_id=self.user_id or None,
-            status=self.status or None,
+            user_id=given(self.user_id),
+            status=given(self.status),
             created_after=instant(self.created_after),
             created_before=instant(self.created_before),
         )
@@ -114,10 +114,10 @@ class CreateOrderInput:
 
     def wanted(self) -> NewOrder:
         return NewOrder(
-            cart_id=self.cart_id or None,
+            cart_id=given(self.cart_id),
             items=new_items(self.items) if isinstance(self.items, list) else None,
-            email=self.email or None,
-            user_id=self.user_id or None,
+            email=given(self.email),
+            user_id=given(self.user_id),
             shipping_address=self.shipping_address.to_address() if self.shipping_address else None,
         )
 
@@ -133,7 +133,7 @@ class OrderQuery:
         filter: OrderFilter | None = strawberry.UNSET,
     ) -> Connection[Order] | None:
         wanted = filter.wanted() if filter else OrderWanted()
-        return await orders.orders(info.context, first=first, after=after or None, wanted=wanted)
+        return await orders.orders(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="One order.", directives=[requires("commerce:read")])
     async def order(self, info: Info, id: strawberry.ID) -> Order | None:

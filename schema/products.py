@@ -12,6 +12,7 @@ from resolvers.products import CategoryById, InventoryByVariantId, ProductWanted
 from schema.directives import requires
 from schema.fields import link
 from schema.info import Info
+from schema.inputs import given
 from schema.pages import Connection
 from schema.scalars import CurrencyCode, Money
 
@@ -34,9 +35,9 @@ class ProductFilter:
     def wanted(self) -> ProductWanted:
         return ProductWanted(
             ids=self.ids if isinstance(self.ids, list) else None,
-            category_id=self.category_id or None,
+            category_id=given(self.category_id),
             search=self.search or None,
-            status=self.status or None,
+            status=given(self.status),
         )
 
 
@@ -100,7 +101,7 @@ class ProductQuery:
         filter: ProductFilter | None = strawberry.UNSET,
     ) -> Connection[Product] | None:
         wanted = filter.wanted() if filter else ProductWanted()
-        return await products.products(info.context, first=first, after=after or None, wanted=wanted)
+        return await products.products(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(
         description="One product, by id or by handle: exactly one of them.", directives=[requires("commerce:read")]
@@ -111,13 +112,13 @@ class ProductQuery:
         id: strawberry.ID | None = strawberry.UNSET,
         handle: str | None = strawberry.UNSET,
     ) -> Product | None:
-        return await products.product(info.context, id=id or None, handle=handle or None)
+        return await products.product(info.context, id=given(id), handle=given(handle))
 
     @strawberry.field(description="Groups of products, newest first.", directives=[requires("commerce:read")])
     async def categories(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[Category] | None:
-        return await products.categories(info.context, first=first, after=after or None)
+        return await products.categories(info.context, first=first, after=given(after))
 
     @strawberry.field(description="The shops; normally one.", directives=[requires("commerce:read")])
     async def stores(self, info: Info) -> list[Store] | None:

@@ -12,6 +12,7 @@ from resolvers.products import ProductBySku
 from schema.directives import requires
 from schema.fields import link
 from schema.info import Info
+from schema.inputs import given
 from schema.pages import Connection
 
 if TYPE_CHECKING:
@@ -52,5 +53,5 @@ class StockQuery:
     ) -> Connection[StockLevel] | None:
         some = skus if isinstance(skus, list) else None
         return await stock.stock_levels(
-            info.context, skus=some, warehouse=warehouse or None, first=first, after=after or None
+            info.context, skus=some, warehouse=given(warehouse), first=first, after=given(after)
         )

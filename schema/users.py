@@ -16,6 +16,7 @@ from resolvers.users import UserWanted
 from schema.directives import requires
 from schema.fields import link
 from schema.info import Info
+from schema.inputs import given
 from schema.pages import Connection
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def users_wanted(filter: UserFilter | None, client_id: str | None = None) -> Use
     if not filter:
         return UserWanted(client_id=client_id)
     return UserWanted(
-        client_id=client_id or filter.client_id or None,
-        role=filter.role or None,
-        status=filter.status or None,
+        client_id=client_id or given(filter.client_id),
+        role=given(filter.role),
+        status=given(filter.status),
         search=filter.search or None,
         ids=filter.ids if isinstance(filter.ids, list) else None,
     )
@@ -102,7 +103,7 @@ class User:
         filter: Annotated[OrderFilter, strawberry.lazy("schema.orders")] | None = strawberry.UNSET,
     ) -> Connection[Annotated[Order, strawberry.lazy("schema.orders")]] | None:
         wanted = filter.wanted() if filter else None
-        return await orders.orders_of_user(info.context, parent, first=first, after=after or None, wanted=wanted)
+        return await orders.orders_of_user(info.context, parent, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="Their invoices, newest first.", directives=[requires("erp:read")])
     async def invoices(
@@ -111,7 +112,7 @@ class User:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Invoice, strawberry.lazy("schema.invoices")]] | None:
-        return await invoices.invoices_of_user(info.context, parent, first=first, after=after or None)
+        return await invoices.invoices_of_user(info.context, parent, first=first, after=given(after))
 
     @strawberry.field(description="Deliveries of their orders, newest first.", directives=[requires("logistics:read")])
     async def deliveries(
@@ -120,7 +121,7 @@ class User:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Delivery, strawberry.lazy("schema.deliveries")]] | None:
-        return await deliveries.deliveries_of_user(info.context, parent, first=first, after=after or None)
+        return await deliveries.deliveries_of_user(info.context, parent, first=first, after=given(after))
 
     @strawberry.field(description="What was started for them, newest first.", directives=[requires("workflows:read")])
     async def workflows(
@@ -129,7 +130,7 @@ class User:
         first: int | None = 20,
         after: str | None = strawberry.UNSET,
     ) -> Connection[Annotated[Workflow, strawberry.lazy("schema.workflows")]] | None:
-        return await workflows.workflows_of_user(info.context, parent, first=first, after=after or None)
+        return await workflows.workflows_of_user(info.context, parent, first=first, after=given(after))
 
 
 @strawberry.type
@@ -143,7 +144,7 @@ class UserQuery:
         filter: UserFilter | None = strawberry.UNSET,
     ) -> Connection[User] | None:
         wanted = users_wanted(filter)
-        return await users.users(info.context, first=first, after=after or None, wanted=wanted)
+        return await users.users(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="One person.", directives=[requires("core:read")])
     async def user(self, info: Info, id: strawberry.ID) -> User | None:

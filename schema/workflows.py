@@ -19,7 +19,7 @@ from schema.carts import new_items
 from schema.directives import requires
 from schema.fields import link
 from schema.info import Info
-from schema.inputs import AddressInput, LineItemInput
+from schema.inputs import AddressInput, LineItemInput, given
 from schema.pages import Connection
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ class WorkflowFilter:
 
     def wanted(self) -> WorkflowWanted:
         return WorkflowWanted(
-            type=self.type or None,
-            status=self.status or None,
-            started_by_id=self.started_by_id or None,
-            order_id=self.order_id or None,
+            type=given(self.type),
+            status=given(self.status),
+            started_by_id=given(self.started_by_id),
+            order_id=given(self.order_id),
         )
 
 
@@ -150,8 +150,8 @@ class OrderFulfillmentInput:
         return NewFulfilment(
             items=new_items(self.items),
             shipping_address=self.shipping_address.to_address(),
-            payment_method_id=self.payment_method_id or None,
-            user_id=self.user_id or None,
+            payment_method_id=given(self.payment_method_id),
+            user_id=given(self.user_id),
             idempotency_key=_given(self.idempotency_key),
         )
 
@@ -169,7 +169,7 @@ class WorkflowQuery:
         filter: WorkflowFilter | None = strawberry.UNSET,
     ) -> Connection[Workflow] | None:
         wanted = filter.wanted() if filter else WorkflowWanted()
-        return await workflows.workflows(info.context, first=first, after=after or None, wanted=wanted)
+        return await workflows.workflows(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(description="One workflow.", directives=[requires("workflows:read")])
     async def workflow(self, info: Info, id: strawberry.ID) -> Workflow | None:
@@ -187,7 +187,7 @@ class WorkflowMutation:
             type=input.type,
             action=input.action,
             data=input.data,
-            user_id=input.user_id or None,
+            user_id=given(input.user_id),
             idempotency_key=_given(input.idempotency_key),
             dry_run=bool(input.dry_run),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 
 from core import operation
@@ -10,9 +11,11 @@ from core.operation import Operation
 
 
 def test_outside_of_any_entrance_there_is_a_fresh_one_without_deadline() -> None:
-    assert operation.current().remaining_s() is None
-    assert operation.current() is not operation.current()
-    assert operation.current().request_id != operation.current().request_id
+    outside = contextvars.Context()
+    one, other = outside.run(operation.current), outside.run(operation.current)
+    assert one.remaining_s() is None
+    assert one is not other
+    assert one.request_id != other.request_id
 
 
 def test_it_is_the_current_one_within_its_block() -> None:

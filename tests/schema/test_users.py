@@ -250,7 +250,14 @@ async def test_arguments_narrow_a_list(
     assert {node["id"] for node in answer.data["users"]["nodes"]} == ids
 
 
-@pytest.mark.parametrize("arguments", ["", '(id: "a", code: "b")', '(id: "")'])
+@pytest.mark.parametrize("arguments", ["", '(id: "a", code: "b")', '(id: "", externalId: "x")'])
 async def test_a_client_is_asked_for_in_one_way(make_context: MakeContext, service: Principal, arguments: str) -> None:
     answer = await ask(make_context(service), f"{{ client{arguments} {{ id }} }}")
     assert answer.errors == [(["client"], "BAD_USER_INPUT")]
+
+
+async def test_an_empty_filter_narrows_to_nobody_rather_than_not_at_all(
+    make_context: MakeContext, service: Principal
+) -> None:
+    answer = await ask(make_context(service), '{ users(filter: {clientId: ""}) { nodes { id } } }')
+    assert answer.data["users"]["nodes"] == []
