@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -27,6 +27,7 @@ from rest.graphql import GraphQLEntrance, refused
 from rest.loopback import is_at_this_machine
 from rest.probes import probes
 from rest.request_ids import RequestIds, request_id
+from rest.startup import PlainFailures, listen
 from schema import build_schema
 from workflows.worker import embedded_worker
 
@@ -107,15 +108,19 @@ def main() -> None:
     configure_logging(settings.log_level)
     if reasons := refusals(settings):
         sys.exit("This configuration must not serve in production:\n" + "\n".join(f"- {reason}" for reason in reasons))
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
+    taken = listen(settings)
+    config = uvicorn.Config(
+        PlainFailures(create_app(settings)),
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=20,
     )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[taken])
+    if not server.started:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -132,3 +132,7 @@ class BackendRateLimited(BackendError):
 
     code = "RATE_LIMITED"
     retryable = True
+
+
+class StartFailed(RuntimeError):
+    """A process cannot begin its work. For whoever started it, never for a client."""

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     allow_sandbox: bool = False
     """Let production start with simulators and embedded engines."""
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
     data_dir: Path = Path(".data")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     query_timeout_s: float = 10.0

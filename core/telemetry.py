@@ -37,7 +37,8 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("omnistack").setLevel(level)
+    for ours in ("omnistack", "datasources", "workflows"):
+        logging.getLogger(ours).setLevel(level)
 
 
 Totals = dict[str, dict[str, float]]

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from core.auth import hash_key
 from core.backends import BackendMode
 from core.demo import DemoCredentials
+from core.errors import StartFailed
 from core.scopes import CLIENT_SCOPES
 from core.settings import Settings
 from datasources._breaker import CircuitState
@@ -32,7 +33,7 @@ from datasources.temporal import Temporal
 __all__ = ["CircuitState", "HealthProbe", "NotRunning", "Sources", "SystemState", "open_sources", "seed_demo"]
 
 
-class NotRunning(RuntimeError):
+class NotRunning(StartFailed):
     """A process beside the gateway was told to use the gateway's engines, and they are not there."""
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.errors import StartFailed
 from datasources._datadir import Recorded, hold, read_recorded, write_recorded
 from datasources._processes import POLL_S, Process, end, free_port, is_free, listens
 
@@ -47,7 +48,7 @@ Thus a child runs only after its pid is on record, and no moment to be killed in
 """
 
 
-class ChildFailed(RuntimeError):
+class ChildFailed(StartFailed):
     """A child ended, or did not get ready in time. The message quotes what it printed last."""
 
 

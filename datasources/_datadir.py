@@ -20,12 +20,13 @@ from pathlib import Path
 
 import msgspec
 
+from core.errors import StartFailed
 from datasources._processes import Process
 
 log = logging.getLogger(__name__)
 
 
-class DataDirInUse(RuntimeError):
+class DataDirInUse(StartFailed):
     """Another gateway works in this directory."""
 
 

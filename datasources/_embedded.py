@@ -30,6 +30,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNa
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.service import ConnectConfig, RPCError, ServiceClient
 
+from core.errors import StartFailed
 from datasources._children import Child, Supervisor
 from datasources._datadir import DataDirInUse, hold, read_recorded
 
@@ -45,7 +46,7 @@ _MONGO_PING = bytes.fromhex("1e000000 10 70696e6700 01000000 02 24646200 0600000
 _OP_MSG = 2013
 
 
-class ProgramMissing(RuntimeError):
+class ProgramMissing(StartFailed):
     """A program that the gateway runs is not installed."""
 
 

@@ -6,7 +6,7 @@ from graphiql.page import Example
 
 DASHBOARD = Example(
     """\
-# Orders, joined with what four other backends know.
+# Orders, joined with what three other backends know.
 # Press the play button.
 query Dashboard($n: Int!) {
   orders(first: $n) {

@@ -152,7 +152,7 @@ class OrderFulfillmentInput:
             shipping_address=self.shipping_address.to_address(),
             payment_method_id=given(self.payment_method_id),
             user_id=given(self.user_id),
-            idempotency_key=_given(self.idempotency_key),
+            idempotency_key=given(self.idempotency_key),
         )
 
 
@@ -188,7 +188,7 @@ class WorkflowMutation:
             action=input.action,
             data=input.data,
             user_id=given(input.user_id),
-            idempotency_key=_given(input.idempotency_key),
+            idempotency_key=given(input.idempotency_key),
             dry_run=bool(input.dry_run),
         )
 
@@ -227,8 +227,3 @@ class WorkflowSubscription:
     async def workflow_status(self, info: Info, id: strawberry.ID) -> AsyncIterator[Workflow]:
         async for state in workflows.follow(info.context, id):
             yield state  # type: ignore[misc]
-
-
-def _given(value: str | None) -> str | None:
-    """An empty key is a mistake that shall be told, not the absence of one."""
-    return value if isinstance(value, str) else None

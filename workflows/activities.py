@@ -230,7 +230,7 @@ class OrderActivities:
 
     @forward
     async def create_delivery(self, job: DeliveryJob) -> DeliveryMade:
-        user, client = await self._user(job.user_id), await self._client(job.client_id)
+        client = await self._client(job.client_id)
         pickup = client.backend_scope.pickup if client.backend_scope else None
         if pickup is None or pickup.street is None or pickup.city is None or pickup.country is None:
             raise BadUserInput("the client has no place to send from")
@@ -247,7 +247,6 @@ class OrderActivities:
         delivery = await self._sources.fleetbase.create_delivery(
             NewDelivery(internal_id=job.order_id, pickup=start, dropoff=job.shipping_address)
         )
-        await self._sources.mongo.record_ownership(BackendName.FLEETBASE, delivery.id, client.id, user.id)
         return DeliveryMade(delivery.id, delivery.status, delivery.tracking_number)
 
     @undo

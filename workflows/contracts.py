@@ -179,7 +179,6 @@ class InvoiceJob:
 @dataclass(frozen=True)
 class DeliveryJob:
     order_id: str
-    user_id: str
     client_id: str
     shipping_address: Address
 

@@ -70,7 +70,7 @@ class OrderFulfillmentWorkflow:
             invoice = await saga.do(Do.create_invoice, InvoiceJob(placed.order_id, user_id, client_id))
         async with saga.step("delivery", undo=Undo(Do.cancel_deliveries, ref)):
             delivery = await saga.do(
-                Do.create_delivery, DeliveryJob(placed.order_id, user_id, client_id, wanted.shipping_address)
+                Do.create_delivery, DeliveryJob(placed.order_id, client_id, wanted.shipping_address)
             )
         async with saga.step("capture", undo=pay_back):
             await saga.do(Do.capture_hold, CaptureJob(hold.intent_id))

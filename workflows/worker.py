@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from core.errors import BackendUnavailable, StartFailed
 from core.settings import Settings, TemporalSettings
 from core.telemetry import configure_logging
 from datasources import Sources, open_sources
@@ -57,26 +59,34 @@ async def _working(sources: Sources) -> AsyncIterator[None]:
     client = await connect(settings, settings.address or "", brisk=False)
     if not await register_search_attributes(client):
         _log.warning("search attributes cannot be registered; an operator must have done it")
-    async with build_worker(client, settings, sources):
-        yield
-    await asyncio.sleep(LINGER_S)
+    try:
+        async with build_worker(client, settings, sources):
+            yield
+    finally:
+        await asyncio.sleep(LINGER_S)
 
 
 async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT, then finish what runs."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    """Work until SIGTERM or SIGINT, then finish what runs. Raises StartFailed, BackendUnavailable."""
+    this = asyncio.current_task()
+    assert this is not None  # noqa: S101 - a coroutine runs in a task
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    async with open_sources(settings, attach=True) as sources, _working(sources):
-        _log.info("the worker runs")
-        await stop.wait()
+        asyncio.get_running_loop().add_signal_handler(name, this.cancel)
+    _log.info("the worker looks for its backends")
+    with suppress(asyncio.CancelledError):
+        async with open_sources(settings, attach=True) as sources, _working(sources):
+            _log.info("the worker runs")
+            await asyncio.Event().wait()
+    _log.info("the worker has ended")
 
 
 def main() -> None:
     settings = Settings()
     configure_logging(settings.log_level)
-    asyncio.run(run(settings))
+    try:
+        asyncio.run(run(settings))
+    except (StartFailed, BackendUnavailable) as exc:
+        sys.exit(f"The worker cannot start: {exc}")
 
 
 if __name__ == "__main__":
