@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -33,12 +33,12 @@ class CannotUndo(GatewayError):
     code = "CANNOT_UNDO"
 
 
-def forward(method: Callable[[A, J], Awaitable[O_]]) -> Callable[[A, J], Awaitable[O_]]:
+def forward(method: Callable[[A, J], Coroutine[Any, Any, O_]]) -> Callable[[A, J], Awaitable[O_]]:
     """An activity that does something: repeated while its backend is out, not when it refuses."""
     return _activity(method, _worth_another_try)
 
 
-def undo(method: Callable[[A, J], Awaitable[O_]]) -> Callable[[A, J], Awaitable[O_]]:
+def undo(method: Callable[[A, J], Coroutine[Any, Any, O_]]) -> Callable[[A, J], Awaitable[O_]]:
     """An activity that undoes something: repeated until it succeeds or is refused again and again."""
     return _activity(method, _undo_again)
 
@@ -64,7 +64,7 @@ def _undo_again(exc: Exception, attempt: int) -> bool:
 
 
 def _activity(
-    method: Callable[[A, J], Awaitable[O_]], again: Callable[[Exception, int], bool]
+    method: Callable[[A, J], Coroutine[Any, Any, O_]], again: Callable[[Exception, int], bool]
 ) -> Callable[[A, J], Awaitable[O_]]:
     @wraps(method)
     async def run(self: A, job: J) -> O_:
@@ -75,12 +75,29 @@ def _activity(
         with operation.running(operation.within(try_s * 0.9, may_retry=False, request_id=running_workflow())):
             async with _heartbeats(beat_s / 3):
                 try:
-                    outcome = await method(self, job)
+                    outcome = await _to_its_end(method(self, job))
                 except Exception as exc:
                     raise _failure(exc, info.attempt, again) from exc
         return replace(outcome, attempt=info.attempt)
 
     return activity.defn(run)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, O_]) -> O_:
+    """Its outcome, also when the workflow is cancelled meanwhile: a call that is under way may have its effect after
+    we have turned away, and after its undo has looked for it. A worker that shuts down does turn away; the call is
+    made again elsewhere, and finds what it did."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not (task.done() or activity.is_worker_shutdown()):
+            await asyncio.wait({task}, timeout=operation.current().remaining_s())
+        if task.done() and not task.cancelled():
+            return task.result()
+        raise
+    finally:
+        task.cancel()
 
 
 def _failure(exc: Exception, attempt: int, again: Callable[[Exception, int], bool]) -> ApplicationError:

@@ -82,11 +82,12 @@ class Saga:
         try:
             result = await body()
         except (FailureError, asyncio.CancelledError) as exc:
-            cancelled = is_cancelled_exception(exc)
+            # The step that was cancelled may have come to an end of its own, also to a bad one.
+            cancelled = workflow.cancellation_reason() is not None
             whole = await _unstoppable(self._undo_all())
             if cancelled and whole:
                 self._show(current="Cancelled; everything was undone")
-                raise
+                raise asyncio.CancelledError from exc
             raise self._verdict(cancelled, whole) from exc
         self._show(current="Done")
         return result
