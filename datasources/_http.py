@@ -11,6 +11,7 @@ import asyncio
 import re
 import ssl
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -105,7 +106,7 @@ class Answer:
     body: bytes
 
 
-class HttpBackend:
+class HttpBackend(ABC):
     """Base of every datasource that speaks HTTP."""
 
     name: ClassVar[BackendName]
@@ -148,9 +149,9 @@ class HttpBackend:
         """A write without a body to decode; not repeated."""
         return await self._call(method, path, may_repeat=False, **how)
 
+    @abstractmethod
     async def ping(self) -> None:
         """A cheap call that proves the backend answers and accepts our credentials. Raises BackendError."""
-        raise NotImplementedError
 
     # -- what a datasource says --------------------------------------------------------------------------------
 

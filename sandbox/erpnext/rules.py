@@ -17,7 +17,8 @@ class Rules:
         """Defaults, before links are checked: what is referred to may not exist."""
 
     def name(self, unit: Unit, doc: Row) -> str:
-        raise NotImplementedError
+        """Its identity. Kinds that nobody creates through the API have none to give."""
+        raise TypeError(f"{doc.get('doctype')} is never created here")
 
     def series(self, doc: Row, usual: str) -> str:
         """The naming series, `.YYYY.` for the year."""

@@ -32,6 +32,9 @@ class Row(msgspec.Struct, frozen=True):
 class Shop(HttpBackend):
     name = BackendName.MEDUSA
 
+    async def ping(self) -> None:
+        await self.send("GET", "/health")
+
     def refusal(self, answer: Answer) -> tuple[str, str | None]:
         body = msgspec.json.decode(answer.body)
         return body["message"], body["type"]
