@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
@@ -22,6 +23,7 @@ import msgspec
 
 from core.address import Address
 from core.backends import BackendName
+from core.concurrency import bounded_map
 from core.errors import BackendBadResponse, BackendError, BackendTimeout, BackendUnavailable, Conflict, NotFound
 from core.settings import FleetbaseSettings
 from datasources._fleetbase_records import (
@@ -270,13 +272,8 @@ class Fleetbase(HttpBackend):
         return list(found.values())
 
     async def _singly(self, resource: _Resource[R], column: _Column, keys: list[str]) -> list[R]:
-        turn = asyncio.Semaphore(SINGLE_READS)
-
-        async def one(key: str) -> R | None:
-            async with turn:
-                return await self._single(resource, column, key)
-
-        return [row for row in await asyncio.gather(*map(one, keys)) if row is not None]
+        found = await bounded_map(partial(self._single, resource, column), keys, at_once=SINGLE_READS)
+        return [row for row in found if row is not None]
 
     async def _single(self, resource: _Resource[R], column: _Column, key: str) -> R | None:
         """By that one of the two ids only, though Fleetbase looks for both."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.backends import BackendName
+from core.concurrency import SIDE_BY_SIDE
 from core.errors import BadUserInput
 from datasources.fleetbase import DeliveryRecord
 from datasources.medusa import OrderRecord
@@ -26,8 +27,6 @@ Lead = OrderRecord | OwnershipRecord
 STRETCHES = 5
 """How often a page looks further for deliveries that fit. Then it ends where it stands, and can be continued."""
 FIRST_STRETCH = 20
-SIDE_BY_SIDE = 8
-"""Lists that are asked of one backend at a time."""
 
 
 @dataclass(frozen=True)

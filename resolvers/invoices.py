@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from core.backends import BackendName
+from core.concurrency import bounded_map
 from core.errors import BadUserInput, Forbidden, NotFound
 from core.principals import Principal, PrincipalKind
 from datasources.erpnext import (
@@ -28,8 +29,6 @@ from resolvers.context import Context, Loader, ManyByKey, OneByKey
 from resolvers.pages import Page, checked_first, no_rows, offset_after, offset_page
 from resolvers.users import UserByErpCustomerId, UserByMedusaCustomerId
 
-SIDE_BY_SIDE = 8
-"""Lists of single users or clients that are asked for at a time."""
 SHARED_ROWS = 500
 """At most, of a page that several lists share."""
 SPARE = 3
@@ -138,14 +137,12 @@ class InvoiceSlices(Loader[Slice, list[InvoiceRecord]]):
         for slices in alike.values():
             if len(slices) > 1 and slices[0].offset == 0:
                 found |= await self._from_one_page(slices)
-        turn = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def alone(key: Slice) -> None:
-            async with turn:
-                found[key] = await self.sources.erpnext.invoices(key.selection, limit=key.limit + 1, offset=key.offset)
-
-        await asyncio.gather(*(alone(key) for key in keys if key not in found))
+        left = [key for key in keys if key not in found]
+        found.update(zip(left, await bounded_map(self._alone, left), strict=True))
         return [found[key] for key in keys]
+
+    async def _alone(self, key: Slice) -> list[InvoiceRecord]:
+        return await self.sources.erpnext.invoices(key.selection, limit=key.limit + 1, offset=key.offset)
 
     async def _from_one_page(self, slices: list[Slice]) -> dict[Slice, list[InvoiceRecord]]:
         """Those slices that a page of everybody's newest invoices fills."""
@@ -164,13 +161,7 @@ class InvoiceCounts(Loader[InvoiceSelection, int]):
     """How many invoices a list has; one call each, for each list once."""
 
     async def batch_load_fn(self, keys: list[InvoiceSelection]) -> list[int]:
-        turn = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def count(key: InvoiceSelection) -> int:
-            async with turn:
-                return await self.sources.erpnext.count_invoices(key)
-
-        return await asyncio.gather(*(count(key) for key in keys))
+        return await bounded_map(self.sources.erpnext.count_invoices, keys)
 
 
 async def invoice(ctx: Context, id: str) -> InvoiceRecord | None:

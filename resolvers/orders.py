@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from core.address import Address
+from core.concurrency import bounded_map
 from core.errors import BadUserInput, NotFound
 from core.principals import Principal
 from datasources.medusa import NewItem, OrderRecord, OrderStatus, Rows
@@ -19,9 +20,6 @@ from resolvers.context import Context, Loader, OneByKey
 from resolvers.pages import MAX_FIRST, Page, checked_first, no_rows, offset_after, offset_page
 from resolvers.products import channels_of, check_number_of_ids
 from resolvers.users import user_to_act_for
-
-SIDE_BY_SIDE = 8
-"""Lists of single users or clients that are asked for at a time."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +106,13 @@ class OrderSlices(Loader[Slice, SliceRows]):
         for slices in alike.values():
             if len(slices) > 1 and slices[0].offset == 0:
                 found |= await self._from_one_page(slices)
-        turn = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def alone(key: Slice) -> None:
-            async with turn:
-                page = await rows_of(self.ctx, key)
-            found[key] = SliceRows(page.rows, key.offset + len(page.rows) < page.count, page.count)
-
-        await asyncio.gather(*(alone(key) for key in keys if key not in found))
+        left = [key for key in keys if key not in found]
+        found.update(zip(left, await bounded_map(self._alone, left), strict=True))
         return [found[key] for key in keys]
+
+    async def _alone(self, key: Slice) -> SliceRows:
+        page = await rows_of(self.ctx, key)
+        return SliceRows(page.rows, key.offset + len(page.rows) < page.count, page.count)
 
     async def _from_one_page(self, slices: list[Slice]) -> dict[Slice, SliceRows]:
         """Those slices that a page of everybody's newest orders fills."""
@@ -141,13 +137,7 @@ class OrderCounts(Loader[Slice, int]):
     """How many rows the whole list of a slice has; one call each, for each list once."""
 
     async def batch_load_fn(self, keys: list[Slice]) -> list[int]:
-        turn = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def count(key: Slice) -> int:
-            async with turn:
-                return (await rows_of(self.ctx, key)).count
-
-        return await asyncio.gather(*(count(key) for key in keys))
+        return [page.count for page in await bounded_map(partial(rows_of, self.ctx), keys)]
 
 
 def _but_for_whose(key: Slice) -> Slice:

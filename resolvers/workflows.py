@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ import orjson
 
 from core import operation
 from core.address import Address
+from core.concurrency import bounded_map
 from core.errors import BadUserInput, IdempotencyConflict, NotFound
 from core.principals import Principal, PrincipalKind
 from datasources.medusa import NewItem
@@ -38,8 +40,6 @@ from resolvers.users import user_to_act_for, visible_client_ids
 from workflows.contracts import SIGNALS, STEPS, OrderData, OrderFulfillment, OrderItem
 
 MAX_ITEMS, MAX_QUANTITY, MAX_KEY = 100, 10_000, 255
-SIDE_BY_SIDE = 8
-"""Lists of single users that are asked for at a time."""
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -185,13 +185,8 @@ class WorkflowsOfUsers(Loader[Slice, SliceRows]):
         fresh = [key for key in keys if not key.token and not key.skip]
         if len(fresh) > 1:
             found |= await self._from_one_page(fresh)
-        turn = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def alone(key: Slice) -> None:
-            async with turn:
-                found[key] = await _slice(self.ctx, key)
-
-        await asyncio.gather(*(alone(key) for key in keys if key not in found))
+        left = [key for key in keys if key not in found]
+        found.update(zip(left, await bounded_map(partial(_slice, self.ctx), left), strict=True))
         return [found[key] for key in keys]
 
     async def _from_one_page(self, keys: list[Slice]) -> dict[Slice, SliceRows]:

@@ -32,8 +32,6 @@ pytestmark = pytest.mark.conformance
 
 RECORDINGS = load("erpnext")
 SUMMARIES = {"item_update_parallel": "four PUTs at once: compared by test_parallel_updates_all_succeed"}
-UNSUPPORTED: dict[str, str] = {}
-"""Recordings that the simulator answers otherwise, with the reason."""
 
 TOKEN = f"{ERPNEXT_API_KEY}:{ERPNEXT_API_SECRET}"
 BASIC = base64.b64encode(TOKEN.encode()).decode()
@@ -100,9 +98,7 @@ async def answers(site: httpx.AsyncClient) -> dict[str, Answer]:
 
 @pytest.mark.parametrize("name", [name for name in RECORDINGS if name not in SUMMARIES])
 async def test_answers_as_recorded(name: str, answers: dict[str, Answer]) -> None:
-    if name in UNSUPPORTED:
-        pytest.skip(UNSUPPORTED[name])
-    assert name in answers, f"{name} is in neither INDEX.md nor UNSUPPORTED"
+    assert name in answers, f"{name} is not in INDEX.md"
     answer = answers[name]
     recording, body = _without_secrets(RECORDINGS[name], answer.body)
     assert compare(recording, answer.status, body, ids=IDS) == []
@@ -110,8 +106,6 @@ async def test_answers_as_recorded(name: str, answers: dict[str, Answer]) -> Non
 
 
 async def test_parallel_updates_all_succeed(site: httpx.AsyncClient) -> None:
-    if "item_update_parallel" not in RECORDINGS:
-        pytest.skip("no recordings here")
     recorded = RECORDINGS["item_update_parallel"].raw
     headers = {"authorization": f"token {TOKEN}"}
     puts = [
@@ -123,7 +117,7 @@ async def test_parallel_updates_all_succeed(site: httpx.AsyncClient) -> None:
 
 def test_every_file_is_replayed_or_excused() -> None:
     files = {path.stem for path in Path(RECORDED / "erpnext").glob("*.json")}
-    assert files == set(chronological()) | set(SUMMARIES) | set(UNSUPPORTED)
+    assert files == set(chronological()) | set(SUMMARIES)
 
 
 async def _post(client: httpx.AsyncClient, doctype: str, doc: dict[str, Any], headers: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +14,12 @@ from graphiql.page import DIST
 from tests.end_to_end.browser import CHROMIUM, Event, Page, open_page
 from tests.end_to_end.gateway import Gateway
 
+IN_CI = bool(os.environ.get("CI"))
+"""There a missing browser or bundle fails: nobody would notice that this was skipped."""
+
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-    pytest.mark.skipif(not (DIST / "manifest.json").exists(), reason="GraphiQL is not bundled: make setup, with npm"),
+    pytest.mark.skipif(CHROMIUM is None and not IN_CI, reason="Chromium is not installed"),
+    pytest.mark.skipif(not (DIST / "manifest.json").exists() and not IN_CI, reason="not bundled: make setup, with npm"),
 ]
 
 EXECUTE = "document.querySelector('.graphiql-execute-button')"
