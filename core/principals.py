@@ -50,6 +50,13 @@ class Principal:
     """A platform's clients whose data it may read: empty unless it is server-side."""
     expires_at: float | None = None
     """Unix seconds after which its sockets close."""
+    allowed_writes: frozenset[str] | None = None
+    """Root fields of Mutation and Subscription that it may use at all; None: whatever its scopes allow."""
+
+    @property
+    def id(self) -> str:
+        """Tells callers apart for as long as their records live: what limits, replays and caches are kept under."""
+        return ":".join([self.kind.value, self.client_app_id or "", self.client_id or "", self.user_id or ""])
 
     @property
     def is_service(self) -> bool:

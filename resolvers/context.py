@@ -29,7 +29,8 @@ class Context:
     a WebSocket is one operation or one event, though the connection keeps its context.
 
     `request_id` and `timeout_s` are what the caller asked for, if they did; `is_traced`: they want to see the calls
-    that were made, and may; `may_subscribe`: their connection can carry more than one answer.
+    that were made, and may; `may_subscribe`: their connection can carry more than one answer; `address`: where in the
+    network they are, for the audit.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Context:
         timeout_s: float | None = None,
         is_traced: bool = False,
         may_subscribe: bool = True,
+        address: str | None = None,
     ) -> None:
         self.sources = sources
         self.principal = principal
@@ -48,6 +50,7 @@ class Context:
         self.timeout_s = timeout_s
         self.is_traced = is_traced
         self.may_subscribe = may_subscribe
+        self.address = address
 
     def loader(self, cls: type[L]) -> L:
         """This operation's loader of that class, made on first use."""

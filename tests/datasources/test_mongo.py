@@ -26,10 +26,10 @@ from core.errors import BackendBadResponse, BackendTimeout, BackendUnavailable, 
 from core.operation import Operation
 from core.scopes import UserRole
 from core.settings import MongoSettings
-from datasources import mongo as module
 from datasources._breaker import Breaker, CircuitState
 from datasources._embedded import mongodb_answers
 from datasources.mongo import FamilyRole, Keyset, MessageStatus, Mongo, UserRecord, UserStatus
+from datasources.mongo import driver as module
 from sandbox.world import World, object_id
 from tests.conftest import Commands, demo_documents, told
 
@@ -572,3 +572,41 @@ async def test_a_call_is_traced_by_command_and_collection(mongo: Mongo) -> None:
     assert (call.backend, call.method, call.path) == (BackendName.OMNISTACK, "find", "users")
     assert (call.status, call.batch_size, call.retries) == (None, 2, 0)
     assert call.ms > 0
+
+
+# -- revising ----------------------------------------------------------------------------------------------------------
+
+
+async def test_concurrent_revisions_are_all_kept(empty_mongo: Mongo) -> None:
+    made = await empty_mongo._insert_new("users", {"clientId": ABSENT, "email": "a@b.c", "name": "0"}, UserRecord)
+
+    def counted(document: dict[str, Any]) -> dict[str, Any]:
+        return {**document, "name": str(int(document["name"]) + 1), "isSeen": True, "seenAt": datetime.now(UTC)}
+
+    await asyncio.gather(*(empty_mongo._revise("users", made.id, counted, UserRecord) for _ in range(20)))
+    [stored] = await empty_mongo._db.users.find({}).to_list(None)
+    assert (stored["name"], stored["revision"], stored["isSeen"]) == ("20", 21, True)
+    assert isinstance(stored["seenAt"], datetime)
+    assert isinstance(stored["clientId"], ObjectId)
+
+
+async def test_documents_from_before_revisions_are_revised_too(empty_mongo: Mongo) -> None:
+    now = datetime.now(UTC)
+    row = {"_id": ABSENT, "clientId": ABSENT, "email": "a@b.c", "name": "A", "createdAt": now, "updatedAt": now}
+    await empty_mongo.insert({"users": [row]})
+    revised = await empty_mongo._revise("users", ABSENT, lambda document: {**document, "name": "B"}, UserRecord)
+    assert revised is not None
+    assert (revised.name, revised.updated_at >= now.replace(microsecond=0)) == ("B", True)
+    untouched = await empty_mongo._revise("users", ABSENT, lambda document: None, UserRecord)
+    assert untouched is not None
+    assert untouched == revised
+    assert await empty_mongo._revise("users", "e" * 24, lambda document: document, UserRecord) is None
+
+
+async def test_a_revision_that_takes_what_is_taken_is_a_conflict(empty_mongo: Mongo) -> None:
+    await empty_mongo._insert_new("users", {"clientId": ABSENT, "email": "a@b.c", "name": "A"}, UserRecord)
+    other = await empty_mongo._insert_new("users", {"clientId": ABSENT, "email": "b@b.c", "name": "B"}, UserRecord)
+    with pytest.raises(Conflict):
+        await empty_mongo._revise("users", other.id, lambda document: {**document, "email": "a@b.c"}, UserRecord)
+    with pytest.raises(Conflict):
+        await empty_mongo._insert_new("users", {"clientId": ABSENT, "email": "a@b.c", "name": "C"}, UserRecord)
