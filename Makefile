@@ -26,7 +26,7 @@ fmt: $(VENV)/.dev
 bench: $(VENV)/.dev  ## ratios, measured against the sandbox
 	$(BIN)/python -m bench
 
-conformance: $(VENV)/.dev  ## the simulators against recordings of the real backends, for those who have them
+conformance: $(VENV)/.dev  ## the contract, the requests and the simulators against what they promise, for those who have that
 	$(BIN)/pytest -m conformance tests/conformance
 
 setup: $(VENV)/.dev $(BUNDLE)

@@ -1,4 +1,4 @@
-"""`python -m bench`: the dashboard query on the gateway and on a plain server, as a table."""
+"""`python -m bench`: the dashboard query on the gateway and on a plain server, and what recognising callers costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import platform
 import signal
 import sys
 
-from bench.contenders import DidNotStart, open_field
+from bench import callers
+from bench.contenders import DidNotStart, open_field, open_gateways
 from bench.contest import Effort, compete
 from bench.load import WrongAnswer
 from bench.processes import Cores, split_cores
@@ -20,7 +21,7 @@ def main() -> None:
     arguments = _arguments()
     effort = Effort(arguments.seconds, arguments.rounds, arguments.connections)
     try:
-        asyncio.run(_bench(arguments.sizes, effort))
+        asyncio.run(_bench(arguments.only, arguments.sizes, effort))
     except (DidNotStart, WrongAnswer) as exc:
         sys.exit(str(exc))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -29,6 +30,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=["dashboard", "callers"], help="one of the two tables")
     parser.add_argument("--sizes", type=_at_least_one, nargs="+", default=[1, 50, 100], help="orders per dashboard")
     parser.add_argument("--seconds", type=_half_or_more, default=2.0, help="length of a round")
     parser.add_argument("--rounds", type=_at_least_one, default=6, help="rounds per contender and size")
@@ -48,16 +50,22 @@ def _half_or_more(text: str) -> float:
     return seconds
 
 
-async def _bench(sizes: list[int], effort: Effort) -> None:
+async def _bench(only: str | None, sizes: list[int], effort: Effort) -> None:
     if (task := asyncio.current_task()) is not None and sys.platform != "win32":
         # As Ctrl-C does: the contenders must not stay behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     cores = split_cores()
-    async with open_field(cores) as field:
-        print(_conditions(sizes, effort, cores), heading(), sep="\n\n", flush=True)
-        for n in sizes:
-            gateway, plain = await compete(field, DASHBOARD.query, {"n": n}, effort)
-            print(*lines(n, gateway, plain), sep="\n", flush=True)
+    print(_conditions(sizes, effort, cores), flush=True)
+    if only != "callers":
+        async with open_field(cores) as field:
+            print(f"\nthe dashboard of n orders\n\n{heading()}", flush=True)
+            for n in sizes:
+                gateway, plain = await compete(field, DASHBOARD.query, {"n": n}, effort)
+                print(*lines(n, gateway, plain), sep="\n", flush=True)
+    if only != "dashboard":
+        async with open_gateways(cores) as (cached, cold):
+            print("\nwho is asking: { viewer { kind } }\n", flush=True)
+            print(*callers.lines(await callers.measure(cached, cold, effort)), sep="\n", flush=True)
 
 
 def _conditions(sizes: list[int], effort: Effort, cores: Cores | None) -> str:
@@ -66,7 +74,7 @@ def _conditions(sizes: list[int], effort: Effort, cores: Cores | None) -> str:
     where = "all processes on any core" if cores is None else "the server alone on one core"
     return (
         f"python -m bench {again}\n"
-        f"Python {platform.python_version()}; the dashboard of n orders over HTTP, {where};\n"
+        f"Python {platform.python_version()}; over HTTP, {where};\n"
         f"median (lowest-highest) of {effort.rounds} interleaved rounds, ratios round by round.\n"
         "Where busy is well below 100%, something else than the server was the limit: go by CPU per request."
     )

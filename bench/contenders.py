@@ -32,17 +32,17 @@ class DidNotStart(Exception):
 
 @dataclass(frozen=True)
 class Contender:
-    """A server that answers GraphQL at `url` and writes to `log`."""
+    """A server that answers GraphQL at `url` and writes to `log`; `demo` is who may ask."""
 
     name: str
     pid: int
     url: str
-    service_key: str
+    demo: DemoCredentials
     log: Path
 
     def request(self, query: str, variables: dict[str, object], *, is_traced: bool = False) -> Request:
         """An operation, asked as a service."""
-        headers = {"content-type": "application/json", "x-api-key": self.service_key}
+        headers = {"content-type": "application/json", "x-api-key": self.demo.service_key}
         if is_traced:
             headers["x-gateway-trace"] = "1"
         return Request(f"{self.url}/graphql", headers, orjson.dumps({"query": query, "variables": variables}))
@@ -98,12 +98,27 @@ async def open_field(cores: Cores | None) -> AsyncIterator[Field]:
 
 
 @asynccontextmanager
-async def _running(name: str, what: list[str], data_dir: Path, cores: Cores | None) -> AsyncIterator[Contender]:
+async def open_gateways(cores: Cores | None) -> AsyncIterator[tuple[Contender, Contender]]:
+    """Two gateways, each with a store of its own: one as it is, and one that recognises every caller anew."""
+    if cores is not None:
+        os.sched_setaffinity(0, cores.others)
+    with TemporaryDirectory(prefix="omnistack-bench-") as folder:
+        async with (
+            _running("cached", ["server.py"], Path(folder) / "cached", cores) as cached,
+            _running("cold", ["server.py"], Path(folder) / "cold", cores, IDENTITY_CACHE_S="0") as cold,
+        ):
+            yield cached, cold
+
+
+@asynccontextmanager
+async def _running(
+    name: str, what: list[str], data_dir: Path, cores: Cores | None, **settings: str
+) -> AsyncIterator[Contender]:
     port = _free_port()
     url, log = f"http://127.0.0.1:{port}", data_dir.with_name(f"{name}.log")
     # Nothing else of the environment: a backend's credential in it would point the load at the real system.
     inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-    env = inherited | {"DATA_DIR": str(data_dir), "PORT": str(port)}
+    env = inherited | {"DATA_DIR": str(data_dir), "PORT": str(port)} | settings
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, *what, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
@@ -112,7 +127,7 @@ async def _running(name: str, what: list[str], data_dir: Path, cores: Cores | No
         await _ready(name, process, url, log)
         if cores is not None:
             pin(process.pid, cores.server)
-        yield Contender(name, process.pid, url, DemoCredentials.load(data_dir).service_key, log)
+        yield Contender(name, process.pid, url, DemoCredentials.load(data_dir), log)
     finally:
         await _stop(process)
 

@@ -22,17 +22,18 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A POST of `body` to `url`, plain http."""
+    """A POST of `body` to `url`, plain http; without a body a GET."""
 
     url: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | None = None
 
     def encoded(self) -> bytes:
         parts = urlsplit(self.url)
-        lines = [f"POST {parts.path or '/'} HTTP/1.1", f"host: {parts.netloc}", f"content-length: {len(self.body)}"]
+        method, body = ("GET", b"") if self.body is None else ("POST", self.body)
+        lines = [f"{method} {parts.path or '/'} HTTP/1.1", f"host: {parts.netloc}", f"content-length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + self.body
+        return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def plain_schema(settings: Settings) -> strawberry.Schema:
     """The gateway's queries, with nothing around them but the event in which its resolvers run."""
-    return strawberry.Schema(
+    return strawberry.federation.Schema(  # for the directives of its types
         query=Query,
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[

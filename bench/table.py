@@ -54,7 +54,7 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
     def __str__(self) -> str:
-        return f"{_short(self.median)} ({_short(self.low)}-{_short(self.high)})"
+        return f"{short(self.median)} ({short(self.low)}-{short(self.high)})"
 
 
 def heading() -> str:
@@ -70,7 +70,7 @@ def lines(n: int, first: Result, second: Result) -> Iterator[str]:
             result.name,
             str(Spread.of([each.rps for each in rounds])),
             str(Spread.of([each.cpu_ms for each in rounds])),
-            _short(median(each.upstream_calls for each in rounds)),
+            short(median(each.upstream_calls for each in rounds)),
             str(Spread.of([each.p50_ms for each in rounds])),
             f"{median(each.busy for each in rounds):.0%}",
         )
@@ -80,13 +80,13 @@ def lines(n: int, first: Result, second: Result) -> Iterator[str]:
         f"{first.name}/{second.name}",
         str(Spread.of([a.rps / b.rps for a, b in pairs])),
         str(Spread.of([a.cpu_ms / b.cpu_ms for a, b in pairs])),
-        _short(median(a.upstream_calls / b.upstream_calls for a, b in pairs)),
+        short(median(a.upstream_calls / b.upstream_calls for a, b in pairs)),
         str(Spread.of([a.p50_ms / b.p50_ms for a, b in pairs])),
         "",
     )
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits or more: 0.123, 1.23, 12.3, 1234; whole numbers without a fraction."""
     if value >= 100 or value == round(value):
         return f"{value:.0f}"

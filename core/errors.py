@@ -7,6 +7,7 @@
     ├── BadUserInput                BAD_USER_INPUT
     ├── Conflict                    CONFLICT
     ├── IdempotencyConflict         IDEMPOTENCY_CONFLICT   one key, two requests
+    │   └── StillRunning            IDEMPOTENCY_CONFLICT   one key, and its request has not ended yet
     ├── RateLimited                 RATE_LIMITED           too much, too fast
     ├── Overloaded                  OVERLOADED             the gateway itself is full
     ├── WorkflowFailed              WORKFLOW_FAILED
@@ -23,6 +24,7 @@ is masked to INTERNAL at the edge.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from core.backends import BackendName
@@ -74,9 +76,25 @@ class IdempotencyConflict(GatewayError):
     code = "IDEMPOTENCY_CONFLICT"
 
 
+class StillRunning(IdempotencyConflict):
+    retryable = True
+
+
 class RateLimited(GatewayError):
+    """`limit` is the one that was passed, as clients read it: its name, its value, and what the request came to."""
+
     code = "RATE_LIMITED"
     retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, limit: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.limit = limit
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return super().extensions | ({} if self.limit is None else {"limit": dict(self.limit)})
 
 
 class Overloaded(GatewayError):

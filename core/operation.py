@@ -16,6 +16,8 @@ from typing import Any
 from uuid import uuid4
 
 from core.backends import BackendName
+from core.idempotency import KeyedRequest
+from core.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,16 @@ class Operation:
     """Rows that were asked for again and needed no call."""
     loaders: dict[type, Any] = field(default_factory=dict)
     """The resolvers' loaders by class: they batch and remember within one operation, never beyond it."""
+    permitted: frozenset[str] = frozenset()
+    """Which of the guarded fields that it selects its caller may have, as `Type.field`: none until that is settled."""
+    keyed: KeyedRequest | None = None
+    """Its caller's idempotency key, for a mutation that came with one."""
+    kept: Kept | None = None
+    """What backends have said, word for word, where that is wanted."""
+
+    def renewed(self) -> Operation:
+        """For the next event of a subscription: the same caller's, with nothing loaded or counted yet."""
+        return Operation(request_id=self.request_id, permitted=self.permitted)
 
     def remaining_s(self) -> float | None:
         """Seconds until the deadline, not below zero; None without one."""

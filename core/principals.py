@@ -24,7 +24,7 @@ class BackendScope:
     erp_companies: tuple[str, ...] = ()
     erp_warehouses: tuple[str, ...] = ()
     strapi_customer_ids: tuple[str, ...] = ()
-    payload_tenant: str | None = None
+    payload_tenants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,15 @@ class Principal:
     @property
     def is_service(self) -> bool:
         return self.kind is PrincipalKind.SERVICE
+
+    @property
+    def visible_scope(self) -> BackendScope | None:
+        """The part of each backend that it may see; None: all of it, which is a service's alone."""
+        if self.is_service:
+            return None
+        if self.backend_scope is None or (self.kind is PrincipalKind.PLATFORM and not self.is_server_side):
+            return BackendScope()
+        return self.backend_scope
 
     @property
     def is_customer(self) -> bool:

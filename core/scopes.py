@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
+from itertools import accumulate
+from operator import or_
 
 
 class UserRole(Enum):
@@ -12,26 +14,24 @@ class UserRole(Enum):
     ADMIN = "ADMIN"
 
 
-_CUSTOMER = frozenset(
-    "core:read commerce:read commerce:write logistics:read erp:read identity:read payments:read content:read "
-    "storage:read ai:use workflows:read workflows:start".split()
-)
-_STAFF = _CUSTOMER | frozenset(
-    "core:write logistics:write logistics:staff erp:staff identity:staff jobs:read jobs:write comms:send "
-    "storage:write webhooks:read".split()
-)
-_MANAGER = _STAFF | frozenset(
-    "erp:write erp:reports identity:issue payments:write workflows:approve webhooks:write".split()
-)
-_ADMIN = _MANAGER | {"keys:admin"}
-
-ROLE_SCOPES: dict[UserRole, frozenset[str]] = {
-    UserRole.CUSTOMER: _CUSTOMER,
-    UserRole.STAFF: _STAFF,
-    UserRole.MANAGER: _MANAGER,
-    UserRole.ADMIN: _ADMIN,
+_GAINS: dict[UserRole, str] = {
+    UserRole.CUSTOMER: """
+        core:read commerce:read commerce:write logistics:read erp:read identity:read payments:read content:read
+        storage:read ai:use workflows:read workflows:start""",
+    UserRole.STAFF: """
+        core:write logistics:write logistics:staff erp:staff identity:staff jobs:read jobs:write comms:send
+        storage:write webhooks:read""",
+    UserRole.MANAGER: "erp:write erp:reports identity:issue payments:write workflows:approve webhooks:write",
+    UserRole.ADMIN: "keys:admin",
 }
-CLIENT_SCOPES = _ADMIN
+"""What each role holds besides all that the roles above it in this table hold."""
+
+ROLE_SCOPES: dict[UserRole, frozenset[str]] = dict(
+    zip(_GAINS, accumulate((frozenset(gained.split()) for gained in _GAINS.values()), or_), strict=True)
+)
+CLIENT_SCOPES = ROLE_SCOPES[UserRole.ADMIN]
 """What a client's key may do, before it is cut to its platform's scopes."""
-ALL_SCOPES = _ADMIN | {"service"}
-"""A service's; `service` marks the few fields that are its alone."""
+SERVICE_ONLY = "service"
+"""Marks the few fields that are a service's alone: no role, key or token holds it."""
+ALL_SCOPES = CLIENT_SCOPES | {SERVICE_ONLY}
+"""A service's."""

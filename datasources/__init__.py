@@ -6,31 +6,57 @@ addresses, the others answered by engines and simulators that the gateway keeps 
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 from pydantic import HttpUrl, SecretStr
 from pydantic_settings import BaseSettings
 
 from core.auth import hash_key
 from core.backends import BackendMode
+from core.buckets import Buckets
 from core.demo import DemoCredentials
 from core.errors import StartFailed
 from core.scopes import CLIENT_SCOPES
 from core.settings import Settings
+from core.signals import LocalSignals, Signals
 from datasources._breaker import CircuitState
 from datasources._embedded import Endpoints, Needs, children, read_endpoints
 from datasources._health import HealthProbe, SystemState
+from datasources._http import HttpBackend
 from datasources.erpnext import Erpnext
 from datasources.fleetbase import Fleetbase
+from datasources.identities import Identities
 from datasources.medusa import Medusa
 from datasources.mongo import Mongo
+from datasources.openai import Openai
+from datasources.payload import Payload
+from datasources.redis import Shared
+from datasources.rows import RowCache
+from datasources.s3 import S3
 from datasources.sendgrid import Sendgrid
+from datasources.strapi import Strapi
 from datasources.stripe import Stripe
 from datasources.temporal import Temporal
+from datasources.twilio import Twilio
+from datasources.waltid import Waltid
 
-__all__ = ["CircuitState", "HealthProbe", "NotRunning", "Sources", "SystemState", "open_sources", "seed_demo"]
+__all__ = [
+    "CircuitState",
+    "Core",
+    "HealthProbe",
+    "HttpBackends",
+    "NotRunning",
+    "Sources",
+    "SystemState",
+    "open_backends",
+    "open_core",
+    "open_sources",
+    "seed_demo",
+]
 
 
 class NotRunning(StartFailed):
@@ -38,19 +64,65 @@ class NotRunning(StartFailed):
 
 
 @dataclass(frozen=True)
-class Sources:
-    """One attribute per backend."""
+class HttpBackends:
+    """One attribute per backend that speaks HTTP."""
 
-    mongo: Mongo
-    temporal: Temporal
     medusa: Medusa
     fleetbase: Fleetbase
     erpnext: Erpnext
     stripe: Stripe
     sendgrid: Sendgrid
+    payload: Payload
+    twilio: Twilio
+    openai: Openai
+    waltid: Waltid
+    strapi: Strapi
+    s3: S3
+
+    def each(self) -> list[HttpBackend]:
+        """Those backends, in the order of their attributes."""
+        return [getattr(self, attribute.name) for attribute in fields(HttpBackends)]
+
+
+@dataclass(frozen=True)
+class Sources(HttpBackends):
+    """One attribute per backend."""
+
+    mongo: Mongo
+    temporal: Temporal
     health: HealthProbe
     settings: Settings
     """As used: with the addresses and keys of what is embedded or simulated. A worker connects by them."""
+    shared: Shared = field(default_factory=lambda: Shared(LocalSignals()))
+
+    @property
+    def identities(self) -> Identities:
+        """What all workers remember of their callers."""
+        return Identities(self.shared.signals)
+
+    @cached_property
+    def registrations(self) -> Buckets:
+        """How much was registered with keys that anybody can read."""
+        return self.shared.buckets("registrations")
+
+    @cached_property
+    def rows(self) -> RowCache:
+        """What this worker remembers of rows that rarely change."""
+        return RowCache(self.shared.signals)
+
+
+@dataclass(frozen=True)
+class Core:
+    """Of `Sources`, what keys and access need: for a process that calls no other backend."""
+
+    mongo: Mongo
+    settings: Settings
+    shared: Shared
+
+    @property
+    def identities(self) -> Identities:
+        """What all workers remember of their callers."""
+        return Identities(self.shared.signals)
 
 
 @asynccontextmanager
@@ -69,8 +141,38 @@ async def open_sources(settings: Settings, *, attach: bool = False) -> AsyncIter
         yield await _connect(stack, settings, endpoints)
 
 
+@asynccontextmanager
+async def open_core(settings: Settings) -> AsyncIterator[Core]:
+    """The core store alone, prepared: the configured one, or that of the gateway which runs in the data directory.
+
+    Raises NotRunning when there is neither, and what `Mongo.prepare` raises.
+    """
+    uri = settings.mongodb.uri
+    if uri is None:
+        uri = SecretStr(_running(read_endpoints(settings.data_dir).mongodb_uri, "MongoDB"))
+    async with AsyncExitStack() as stack:
+        mongo = Mongo.open(settings.mongodb, uri.get_secret_value())
+        stack.push_async_callback(mongo.aclose)
+        shared = Shared.open(settings)
+        stack.push_async_callback(shared.aclose)
+        await mongo.prepare()
+        yield Core(mongo, settings, shared)
+
+
 def _needs(settings: Settings) -> Needs:
-    http = (settings.medusa, settings.fleetbase, settings.erpnext, settings.stripe, settings.sendgrid)
+    http = (
+        settings.medusa,
+        settings.fleetbase,
+        settings.erpnext,
+        settings.stripe,
+        settings.sendgrid,
+        settings.payload,
+        settings.twilio,
+        settings.openai,
+        settings.waltid,
+        settings.strapi,
+        settings.minio,
+    )
     return Needs(
         mongodb=settings.mongodb.mode is BackendMode.EMBEDDED,
         temporal=settings.temporal.mode is BackendMode.EMBEDDED,
@@ -88,6 +190,8 @@ def _resolved(settings: Settings, endpoints: Endpoints) -> Settings:
     if settings.temporal.mode is BackendMode.EMBEDDED:
         address = _running(endpoints.temporal_address, "Temporal")
         update["temporal"] = settings.temporal.model_copy(update={"address": address})
+    if settings.payload.mode is BackendMode.LIVE:
+        update["payload"] = settings.payload.model_copy(update={"outbound_api_key": settings.payload_key})
     if _needs(settings).sandbox:
         update |= _sandboxed(settings, _running(endpoints.sandbox_url, "the sandbox"))
     return settings.model_copy(update=update)
@@ -120,6 +224,35 @@ def _sandboxed(settings: Settings, url: str) -> dict[str, BaseSettings]:
             "api_key": SecretStr(keys.SENDGRID_API_KEY),
             "sender": keys.SENDGRID_FROM,
         },
+        "twilio": {
+            "api_base": HttpUrl(f"{url}/twilio"),
+            "account_sid": keys.TWILIO_ACCOUNT_SID,
+            "auth_token": SecretStr(keys.TWILIO_AUTH_TOKEN),
+            "phone_number": keys.TWILIO_PHONE_NUMBER,
+        },
+        "waltid": {
+            "issuer_url": HttpUrl(f"{url}/waltid/issuer"),
+            "verifier_url": HttpUrl(f"{url}/waltid/verifier"),
+            "wallet_url": HttpUrl(f"{url}/waltid/wallet"),
+            "wallet_secret": SecretStr(keys.WALTID_WALLET_SECRET),
+            "issuer_key": SecretStr(json.dumps(keys.WALTID_ISSUER_KEY)),
+        },
+        "openai": {"base_url": HttpUrl(f"{url}/openai/v1"), "api_key": SecretStr(keys.OPENAI_API_KEY)},
+        "strapi": {"url": HttpUrl(f"{url}/strapi"), "api_token": SecretStr(keys.STRAPI_API_TOKEN)},
+        "minio": {
+            "endpoint": HttpUrl(f"{url}/s3"),
+            "public_endpoint": None,
+            "access_key": SecretStr(keys.MINIO_ACCESS_KEY),
+            "secret_key": SecretStr(keys.MINIO_SECRET_KEY),
+            "bucket": keys.MINIO_BUCKET,
+            "region": "us-east-1",
+        },
+        "payload": {
+            "url": HttpUrl(f"{url}/payload"),
+            "outbound_api_key": SecretStr(keys.PAYLOAD_API_KEY),
+            "auth_collection": "users",
+            "tenant_field": "tenant",
+        },
     }
     blocks = {name: getattr(settings, name) for name in told}
     return {
@@ -141,25 +274,31 @@ async def _connect(stack: AsyncExitStack, asked: Settings, endpoints: Endpoints)
     stack.push_async_callback(mongo.aclose)
     temporal = await Temporal.open(settings.temporal, address)
     stack.push_async_callback(temporal.aclose)
-    medusa = Medusa.open(settings.medusa)
-    fleetbase = Fleetbase.open(settings.fleetbase)
-    erpnext = Erpnext.open(settings.erpnext)
-    stripe = Stripe.open(settings.stripe)
-    sendgrid = Sendgrid.open(settings.sendgrid)
-    for backend in (medusa, fleetbase, erpnext, stripe, sendgrid):
+    shared = Shared.open(settings)
+    stack.push_async_callback(shared.aclose)
+    backends = open_backends(settings, shared.signals)
+    for backend in backends.each():
         stack.push_async_callback(backend.aclose)
-    health = HealthProbe(
-        [
-            (mongo, asked.mongodb.mode),
-            (medusa, asked.medusa.mode),
-            (fleetbase, asked.fleetbase.mode),
-            (erpnext, asked.erpnext.mode),
-            (stripe, asked.stripe.mode),
-            (sendgrid, asked.sendgrid.mode),
-            (temporal, asked.temporal.mode),
-        ]
+    modes = [(backend, getattr(asked, backend.name.value).mode) for backend in backends.each()]
+    health = HealthProbe([(mongo, asked.mongodb.mode), *modes, (temporal, asked.temporal.mode)])
+    return Sources(**vars(backends), mongo=mongo, temporal=temporal, health=health, settings=settings, shared=shared)
+
+
+def open_backends(settings: Settings, signals: Signals) -> HttpBackends:
+    """Clients of all backends that speak HTTP; none connects before its first call."""
+    return HttpBackends(
+        medusa=Medusa.open(settings.medusa),
+        fleetbase=Fleetbase.open(settings.fleetbase, signals),
+        erpnext=Erpnext.open(settings.erpnext),
+        stripe=Stripe.open(settings.stripe),
+        sendgrid=Sendgrid.open(settings.sendgrid),
+        payload=Payload.open(settings.payload),
+        twilio=Twilio.open(settings.twilio),
+        openai=Openai.open(settings.openai),
+        waltid=Waltid.open(settings.waltid),
+        strapi=Strapi.open(settings.strapi),
+        s3=S3.open(settings.minio),
     )
-    return Sources(mongo, temporal, medusa, fleetbase, erpnext, stripe, sendgrid, health, settings)
 
 
 async def seed_demo(

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 T = TypeVar("T")
 
@@ -20,6 +21,8 @@ _STATUS_OF_DOCSTATUS = ("Draft", "Submitted", "Cancelled")
 REISSUE = "#"
 """Between an order's id and a number: what a second invoice for an order carries, because the field is unique and the
 first one, though cancelled, keeps its value."""
+OURS = "gateway-"
+"""What the reference of an invoice without order begins with, where it has one."""
 
 _BREAKS = re.compile(r"<(?:br|/p|/div|/li|/tr)\b[^>]*>", re.IGNORECASE)
 _TAGS = re.compile(r"<[^>]*>")
@@ -82,7 +85,8 @@ class InvoiceRecord(_Record, frozen=True, kw_only=True):
     @property
     def order_id(self) -> str | None:
         """The commerce order that it is for."""
-        return (self.order_reference or "").partition(REISSUE)[0] or None
+        reference = (self.order_reference or "").partition(REISSUE)[0]
+        return None if not reference or reference.startswith(OURS) else reference
 
     @property
     def outstanding_amount(self) -> Decimal:
@@ -90,6 +94,11 @@ class InvoiceRecord(_Record, frozen=True, kw_only=True):
         if self.owed_currency in (None, "", self.currency) or not self.conversion_rate:
             return self.owed
         return (self.owed / self.conversion_rate).quantize(Decimal("0.01"))
+
+    @property
+    def buyer(self) -> tuple[str, str]:
+        """The customer and the company, which only together say whose the invoice is."""
+        return self.customer_id, self.company
 
     @property
     def key(self) -> InvoiceKey:
@@ -134,7 +143,60 @@ class StockLevelRecord(_Record, frozen=True, kw_only=True):
 
 class ErpCustomerRecord(_Record, frozen=True, kw_only=True):
     id: str = msgspec.field(name="name")
-    name: str | None = msgspec.field(name="customer_name", default=None)
+    customer_name: str | None = None
+    group: str | None = msgspec.field(name="customer_group", default=None)
+    territory: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.customer_name or self.id
+
+
+class EmployeeRecord(_Record, frozen=True, kw_only=True):
+    """Somebody who works for a company; no more of them than colleagues may know."""
+
+    id: str = msgspec.field(name="name")
+    employee_name: str | None = None
+    company: str | None = None
+    department: str | None = None
+    designation: str | None = None
+    status: str | None = None
+    login: str | None = msgspec.field(name="user_id", default=None)
+    """The address that they sign in to ERPNext with."""
+    company_email: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.employee_name or self.id
+
+    @property
+    def person(self) -> tuple[str, str] | None:
+        """Their address, in small letters, and the company, which together say which user they are; None: there is no
+        telling."""
+        email = (self.login or self.company_email or "").strip().casefold()
+        return (email, self.company) if email and self.company else None
+
+
+class PurchaseOrderRecord(_Record, frozen=True, kw_only=True):
+    """An order to a supplier, with its lines."""
+
+    id: str = msgspec.field(name="name")
+    docstatus: int
+    supplier: str
+    currency: str
+    grand_total: Decimal
+    status_text: str | None = msgspec.field(name="status", default=None)
+    lines: list[InvoiceItemRecord] = msgspec.field(name="items", default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """ERPNext's own word, such as `To Receive and Bill`."""
+        return self.status_text or _STATUS_OF_DOCSTATUS[self.docstatus]
+
+    @property
+    def items(self) -> list[InvoiceItemRecord]:
+        """In the order's currency, which the wire leaves to the order."""
+        return [replace(line, currency=self.currency) for line in self.lines]
 
 
 class PaymentEntryRecord(_Record, frozen=True, kw_only=True):
@@ -200,7 +262,8 @@ class NewInvoiceItem:
 
 @dataclass(frozen=True, slots=True)
 class NewInvoice:
-    """`currency` None: the customer's or company's own. `due_date` None: at once. `shipping` is charged on top."""
+    """`currency` None: the customer's or company's own. `due_date` None: at once. `shipping` is charged on top.
+    `idempotency_key` counts without an order only, which is a key itself."""
 
     customer_id: str
     company: str
@@ -209,6 +272,32 @@ class NewInvoice:
     currency: str | None = None
     due_date: date | None = None
     shipping: Decimal = Decimal(0)
+    idempotency_key: str | None = None
+
+    @property
+    def reference(self) -> str | None:
+        """What it can be found by; None: nothing."""
+        if self.order_id is not None:
+            return self.order_id
+        return None if self.idempotency_key is None else OURS + self.idempotency_key
+
+
+@dataclass(frozen=True, slots=True)
+class NewPurchaseOrder:
+    """What is to come by `schedule_date`, into `warehouse` (None: the company's usual one). `idempotency_key` None: it
+    cannot be found again."""
+
+    supplier: str
+    company: str
+    schedule_date: date
+    items: Sequence[NewInvoiceItem]
+    warehouse: str | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def reference(self) -> str | None:
+        """What it can be found by; None: nothing."""
+        return None if self.idempotency_key is None else OURS + self.idempotency_key
 
 
 # -- envelopes -----------------------------------------------------------------------------------------------------
@@ -228,6 +317,11 @@ class Document(msgspec.Struct, Generic[T], frozen=True):
 
 class Named(msgspec.Struct, frozen=True):
     name: str
+
+
+class ReferredCustomer(msgspec.Struct, frozen=True):
+    name: str
+    reference: str = msgspec.field(name="custom_commerce_customer_id")
 
 
 class DocumentState(msgspec.Struct, frozen=True):

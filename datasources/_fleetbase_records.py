@@ -5,15 +5,21 @@ Only what the gateway uses is decoded: the images of codes, drivers' tokens and 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType, field
 from msgspec.structs import force_setattr
 
+from core.money import exponent, from_minor
+from core.person import REFERENCE
+
 FINISHED = frozenset({"completed", "canceled", "cancelled"})
 """Statuses after which nothing happens any more. Companies add words of their own, none of which is among these."""
+QUOTE_LIFE = timedelta(minutes=10)
+"""How long a quote is taken to hold: Fleetbase does not say."""
 
 
 class PointRecord(msgspec.Struct, frozen=True):
@@ -118,6 +124,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     eta_seconds: int | None = field(default=None, name="time")
     distance_meters: int | None = field(default=None, name="distance")
     scheduled_at: datetime | None = None
+    dispatched: bool | None = None
     started: bool | None = None
     tracking: _TrackingNumber | None = field(default=None, name="tracking_number")
     payload: _Payload | None = None
@@ -161,6 +168,53 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
         return next((event.location for event in self.events if event.location), None)
 
 
+class NewPlace(_Located, frozen=True, kw_only=True):
+    """A place that was looked up by its address. It has no location where nothing was found."""
+
+    id: str
+
+
+class QuoteRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery would cost. On the wire money is in minor units."""
+
+    id: str
+    currency: str
+    created_at: datetime
+    minor: int = field(name="amount")
+    service_name: str | None = None
+    expired_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "currency", self.currency.upper())
+        exponent(self.currency)
+
+    @property
+    def amount(self) -> Decimal:
+        return from_minor(self.minor, self.currency)
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.expired_at or self.created_at + QUOTE_LIFE
+
+
+class _Eta(msgspec.Struct, frozen=True):
+    completion_seconds: float | None = None
+
+
+class TrackingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route engine says of a delivery under way. Older servers tell the same flat, in `completion_eta`, where
+    -1 is unknown."""
+
+    eta: _Eta | None = None
+    completion_eta: float | None = None
+
+    @property
+    def eta_seconds(self) -> int | None:
+        """Until all is delivered, from now; None while nobody drives."""
+        seconds = self.eta.completion_seconds if self.eta else self.completion_eta
+        return round(seconds) if seconds is not None and seconds >= 0 else None
+
+
 class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
@@ -180,6 +234,21 @@ class ServiceZoneRecord(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceArea(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     zones: list[ServiceZoneRecord] | None = None
+
+
+class ContactRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody whom deliveries go to. No two have the same name and address. PHP writes empty `meta` as a list."""
+
+    id: str
+    name: str | None = None
+    email: str | None = None
+    meta: dict[str, Any] | list[Any] | None = None
+
+    @property
+    def made_for(self) -> str | None:
+        """Our user for whom the gateway made it."""
+        user_id = self.meta.get(REFERENCE) if isinstance(self.meta, dict) else None
+        return user_id if isinstance(user_id, str) else None
 
 
 class Anything(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import re
 import ssl
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -65,7 +65,10 @@ def open_client(base_url: str, headers: Mapping[str, str], *, max_connections: i
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=IDLE_S, ssl=_tls())
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        made = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        # It would send GET, PUT and DELETE once more by itself when a connection is lost. Some of them write.
+        made._retry_connection = False  # noqa: SLF001 - there is no public name for it
+        return made
 
     return httpx.AsyncClient(
         base_url=base_url.rstrip("/"),
@@ -112,6 +115,8 @@ class HttpBackend(ABC):
     name: ClassVar[BackendName]
     ids_hold_slashes: ClassVar[bool] = False
     """Whether its rows may be called such a thing as `2026/001`."""
+    unquoted: ClassVar[str] = ""
+    """What stays itself in the parts of a path, besides letters, digits and `-._~`."""
 
     def __init__(
         self, client: httpx.AsyncClient, limits: Limits | None = None, *, breaker: Breaker | None = None
@@ -174,6 +179,8 @@ class HttpBackend(ABC):
         query: Query = (),
         json: object = None,
         form: Query | None = None,
+        text: str | None = None,
+        data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         batch_size: int | None = None,
@@ -182,7 +189,8 @@ class HttpBackend(ABC):
         """Make one call, with its repetitions.
 
         `path` is a template whose `{names}` are filled, percent-encoded, from `args`; `query` and `form` are pairs,
-        in order, so that a key can come twice; `batch_size` is how many keys the call asks for, told by traces.
+        in order, so that a key can come twice; `data` is sent as it is; `batch_size` is how many keys the call asks
+        for, told by traces.
         What can be no id is not asked for, and is not there. Raises BackendError, and BadUserInput for text with a
         NUL character, which the databases behind answer with a failure.
         """
@@ -191,7 +199,7 @@ class HttpBackend(ABC):
             if absent_is_fine:
                 return Answer(404, {}, b"")
             raise BackendRejected(self.name, f"{self.name.value} has no such row", status=404, reason="not_found")
-        url = path.format_map({key: quote(value, safe="") for key, value in (args or {}).items()})
+        url = path.format_map({key: quote(value, safe=self.unquoted) for key, value in (args or {}).items()})
         if query:
             url = f"{url}?{urlencode(query)}"
         sent = dict(headers or {})
@@ -200,8 +208,11 @@ class HttpBackend(ABC):
             content, sent["Content-Type"] = orjson.dumps(json), "application/json"
         elif form is not None:
             content, sent["Content-Type"] = urlencode(form).encode(), "application/x-www-form-urlencoded"
+        elif text is not None:
+            content, sent["Content-Type"] = text.encode(), "text/plain; charset=utf-8"
         if "%00" in url or (content is not None and _NUL.search(content)):
             raise BadUserInput("text must not hold the NUL character")
+        content = content if data is None else data
 
         started, tries, status = time.perf_counter(), 0, None
         try:
@@ -236,7 +247,7 @@ class HttpBackend(ABC):
         self,
         method: str,
         url: str,
-        content: bytes | None,
+        content: bytes | AsyncIterable[bytes] | None,
         headers: dict[str, str],
         timeout_s: float | None,
         running: operation.Operation,
@@ -344,7 +355,9 @@ class HttpBackend(ABC):
     def _decode(self, into: type[T], answer: Answer) -> T:
         try:
             decoded: T = _decoder(cast("Hashable", into)).decode(answer.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            if (kept := operation.current().kept) is not None:
+                kept.add(self.name, decoded, answer.body)
+        except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError) as exc:
             # A ValidationError names the field ("... - at `$.orders[...].id`") and never holds a value.
             detail = str(exc) if isinstance(exc, msgspec.ValidationError) else "its body is not JSON"
             raise BackendBadResponse(self.name, f"{self.name.value} answered something unexpected: {detail}") from exc

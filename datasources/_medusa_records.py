@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from core.address import Address
+from core.person import REFERENCE
 
 R = TypeVar("R")
 
@@ -41,6 +42,21 @@ class Rows(_Record, Generic[R], frozen=True, kw_only=True):
 
     rows: list[R]
     count: int
+
+
+class CustomerRecord(_Record, frozen=True, kw_only=True):
+    """A customer: somebody with an account, or a guest. `email` is in lower case; both may have the same."""
+
+    id: str
+    email: str | None = None
+    has_account: bool = False
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def made_for(self) -> str | None:
+        """Our user for whom the gateway made it."""
+        user_id = (self.metadata or {}).get(REFERENCE)
+        return user_id if isinstance(user_id, str) else None
 
 
 class PriceRecord(_Record, frozen=True, kw_only=True):
@@ -237,6 +253,19 @@ class OrderRecord(_Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _share_currency(self)
 
+    @property
+    def buyer(self) -> tuple[str, str] | None:
+        """The customer and the sales channel, which only together say whose the order is."""
+        return (self.customer_id, self.sales_channel_id) if self.customer_id and self.sales_channel_id else None
+
+
+class RefundRecord(_Record, frozen=True, kw_only=True):
+    """Money that went back. `note` says for what, and holds our reference if we sent it back."""
+
+    id: str
+    amount: Decimal
+    note: str | None = None
+
 
 def _share_currency(owner: CartRecord | OrderRecord) -> None:
     force_setattr(owner, "currency", owner.currency.upper())
@@ -306,6 +335,14 @@ class OrderAnswer(_Record, frozen=True, kw_only=True):
     order: OrderRecord
 
 
+class CustomersPage(Rows[CustomerRecord], frozen=True, kw_only=True):
+    rows: list[CustomerRecord] = msgspec.field(name="customers")
+
+
+class CustomerAnswer(_Record, frozen=True, kw_only=True):
+    customer: CustomerRecord
+
+
 class CartAnswer(_Record, frozen=True, kw_only=True):
     cart: CartRecord
 
@@ -326,10 +363,21 @@ class PaymentCollectionAnswer(_Record, frozen=True, kw_only=True):
     payment_collection: Ref
 
 
+class Capture(_Record, frozen=True, kw_only=True):
+    amount: Decimal
+
+
 class Payment(_Record, frozen=True, kw_only=True):
     id: str
     captured_at: datetime | None = None
     canceled_at: datetime | None = None
+    captures: list[Capture] = []
+    refunds: list[RefundRecord] = []
+
+    @property
+    def refundable(self) -> Decimal:
+        """What was captured and has not gone back."""
+        return sum((each.amount for each in self.captures), Decimal(0)) - sum(each.amount for each in self.refunds)
 
 
 class PaymentCollection(_Record, frozen=True, kw_only=True):
@@ -337,7 +385,24 @@ class PaymentCollection(_Record, frozen=True, kw_only=True):
 
 
 class PaidOrder(_Record, frozen=True, kw_only=True):
+    id: str
     payment_collections: list[PaymentCollection] = []
+
+    @property
+    def payments(self) -> list[Payment]:
+        return [payment for each in self.payment_collections for payment in each.payments]
+
+    @property
+    def refunds(self) -> list[RefundRecord]:
+        return [refund for payment in self.payments for refund in payment.refunds]
+
+
+class PaidOrdersPage(Rows[PaidOrder], frozen=True, kw_only=True):
+    rows: list[PaidOrder] = msgspec.field(name="orders")
+
+
+class PaymentAnswer(_Record, frozen=True, kw_only=True):
+    payment: Payment
 
 
 class OrderPaymentsAnswer(_Record, frozen=True, kw_only=True):

@@ -166,14 +166,15 @@ class NewWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFilter:
-    """Which workflows to list; None does not restrict, an empty sequence fits nothing."""
+    """Which workflows to list; None does not restrict, an empty tuple fits nothing."""
 
-    types: Sequence[WorkflowType] = tuple(WorkflowType)
+    types: tuple[WorkflowType, ...] = tuple(WorkflowType)
     status: WorkflowStatus | None = None
-    user_ids: Sequence[str] | None = None
-    client_ids: Sequence[str] | None = None
-    order_ids: Sequence[str] | None = None
-    parent_ids: Sequence[str] | None = None
+    user_ids: tuple[str, ...] | None = None
+    client_ids: tuple[str, ...] | None = None
+    order_ids: tuple[str, ...] | None = None
+    parent_ids: tuple[str, ...] | None = None
+    ids: tuple[str, ...] | None = None
 
     def query(self) -> str:
         """Temporal's list filter. Values are quoted; none can end its own string."""
@@ -196,6 +197,7 @@ class WorkflowFilter:
             (CLIENT_ID.name, self.client_ids),
             (ORDER_ID.name, self.order_ids),
             ("ParentWorkflowId", self.parent_ids),
+            ("WorkflowId", self.ids),
         )
 
 

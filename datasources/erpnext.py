@@ -1,4 +1,4 @@
-"""ERPNext: sales invoices, what is paid of them, and stock, over Frappe's REST API.
+"""ERPNext: sales invoices, what is paid of them, stock, purchases, people and reports, over Frappe's REST API.
 
 Lists are read by POST, for their filters do not fit into a request line, always with a length, for Frappe would cut
 them at 20, and always with columns, for it would give names alone. Dates and times on this wire carry no zone: they
@@ -21,7 +21,8 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from core.backends import BackendName
-from core.errors import BackendBadResponse, BackendError, BackendRateLimited, BackendRejected
+from core.errors import BackendBadResponse, BackendError, BackendRateLimited, BackendRejected, BackendUnavailable
+from core.person import Person
 from core.settings import ErpnextSettings
 from datasources._erpnext_records import (
     CANCELLED,
@@ -29,6 +30,7 @@ from datasources._erpnext_records import (
     AccountRecord,
     Document,
     DocumentState,
+    EmployeeRecord,
     ErpCustomerRecord,
     ErrorBody,
     InvoiceItemRecord,
@@ -39,24 +41,50 @@ from datasources._erpnext_records import (
     Named,
     NewInvoice,
     NewInvoiceItem,
+    NewPurchaseOrder,
     PaymentEntryRecord,
+    PurchaseOrderRecord,
+    ReferredCustomer,
     StockLevelRecord,
     columns_of,
     invoice_record,
 )
-from datasources._http import Answer, HttpBackend, Limits, NotAdmitted, open_client
+from datasources._erpnext_reports import (
+    SPECS,
+    FinancialReportType,
+    FiscalYear,
+    Kind,
+    Period,
+    ReportAnswer,
+    ReportColumn,
+    ReportRecord,
+    ReportSpec,
+)
+from datasources._http import Answer, HttpBackend, Limits, NotAdmitted, open_client, plain
 
 __all__ = [
     "MAX_KEYS",
+    "REPORT_S",
+    "SPECS",
+    "EmployeeRecord",
     "ErpCustomerRecord",
     "Erpnext",
+    "FinancialReportType",
+    "FiscalYear",
     "InvoiceItemRecord",
     "InvoiceKey",
     "InvoiceRecord",
     "InvoiceSelection",
+    "Kind",
     "NewInvoice",
     "NewInvoiceItem",
+    "NewPurchaseOrder",
     "PaymentEntryRecord",
+    "Period",
+    "PurchaseOrderRecord",
+    "ReportColumn",
+    "ReportRecord",
+    "ReportSpec",
     "StockLevelRecord",
 ]
 
@@ -72,20 +100,37 @@ ISSUES = 5
 ALL = 0
 """As a list's length."""
 SUBMITTED = 1
+REPORT_S = 30.0
+"""What a report may take: it reads books rather than rows."""
+REPORTS_AT_ONCE = 4
+"""Each of them keeps one of the site's few workers busy."""
+REPORT_ROWS = 5000
+"""At most; reports have no pages."""
 
 INVOICE, INVOICE_ITEM, PAYMENT = "Sales Invoice", "Sales Invoice Item", "Payment Entry"
+PURCHASE = "Purchase Order"
+GATEWAY_REFERENCE = "custom_gateway_ref"
+"""Unique on the site: what the gateway finds again by it what it has made."""
+CUSTOMER_REFERENCE = "custom_commerce_customer_id"
+"""Unique on the site. Others keep the shop's customer there, the gateway its own user."""
 PO_NO = "po_no"
 """The customer's order number: where the order's id goes on a site without the custom field."""
 _LIST, _COUNT = "/api/method/frappe.client.get_list", "/api/method/frappe.client.get_count"
+_REPORT = "/api/method/frappe.desk.query_report.run"
 _DRAFT_PAYMENT = "/api/method/erpnext.accounts.doctype.payment_entry.payment_entry.get_payment_entry"
 _ITEM_COLUMNS = [column for column in columns_of(InvoiceItemRecord) if column != "currency"]
 _NEWEST_FIRST = "posting_date desc, creation desc, name desc"
+_LAST_MADE_FIRST = "creation desc, name desc"
 
 _TAKEN = frozenset({"UniqueValidationError", "DuplicateEntryError"})
+_TOO_FAST = frozenset({"TooManyRequestsError", "RateLimitExceededError"})
+"""A 429 by now, and a 417 in older versions."""
 _PASSING = frozenset({"QueryDeadlockError", "QueryTimeoutError", "OperationalError", "InternalError"})
 """Of the exceptions that end in a 500, those that may not return: the database's."""
 _ADDRESSES = re.compile(r"https?://\S+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _LONGEST_MESSAGE = 500
+_LONGEST_DATA = 140
+"""Characters of a field of type Data."""
 
 
 class Erpnext(HttpBackend):
@@ -105,6 +150,7 @@ class Erpnext(HttpBackend):
         self._order_field = settings.order_field
         self._invoice = invoice_record(settings.order_field)
         self._charges_accounts: dict[str, str] = {}
+        self._reports_under_way = 0
 
     @classmethod
     def open(cls, settings: ErpnextSettings) -> Self:
@@ -184,24 +230,24 @@ class Erpnext(HttpBackend):
     # -- writing invoices --------------------------------------------------------------------------------------
 
     async def create_invoice(self, new: NewInvoice) -> InvoiceRecord:
-        """Make and submit an invoice. An order that has one which is not cancelled gets no other: that one is the
-        answer, also when the first answer was lost on its way. `POST /api/resource/Sales Invoice`
+        """Make and submit an invoice. An order or key that has one which is not cancelled gets no other: that one is
+        the answer, also when the first answer was lost on its way. `POST /api/resource/Sales Invoice`
 
         Raises: BackendRejected for an item, customer or company that is not there, and whatever else ERPNext refuses.
         """
-        if new.order_id is None:
+        if new.reference is None:
             return await self._insert_invoice(new, None)
-        order_ids = [new.order_id]
-        earlier = await self.invoices_by_order_ids(order_ids)
+        references = [new.reference]
+        earlier = await self.invoices_by_order_ids(references)
         if found := _in_force(earlier):
             return found
-        reference = self._free_reference(new.order_id, earlier)
+        reference = self._free_reference(new.reference, earlier)
         try:
             return await self._insert_invoice(new, reference)
         except BackendError as exc:
             if _surely_not_done(exc):
                 raise
-            return await self._found_after(exc, lambda: self.invoices_by_order_ids(order_ids))
+            return await self._found_after(exc, lambda: self.invoices_by_order_ids(references))
 
     async def cancel_invoice(self, id: str) -> None:
         """Fine when that has happened already. `PUT /api/resource/Sales Invoice/{name}`
@@ -220,14 +266,14 @@ class Erpnext(HttpBackend):
         earlier = await self.payment_entries(id, reference)
         if found := _in_force(earlier):
             return found.id
-        today = self._today().isoformat()
+        today = self.today().isoformat()
         asked: dict[str, Any] = {"dt": INVOICE, "dn": id, "reference_date": today}
         if amount is not None:
             asked["party_amount"] = float(amount)
         draft = await self.read("POST", _DRAFT_PAYMENT, Message[dict[str, Any]], json=asked)
         # Unique, so that two that run at once cannot both book it; a cancelled entry keeps its value.
         ours = _numbered(f"{reference}/{id}", len(earlier) + 1)
-        booked = {"reference_no": reference, "reference_date": today, "custom_gateway_ref": ours, "docstatus": 1}
+        booked = {"reference_no": reference, "reference_date": today, GATEWAY_REFERENCE: ours, "docstatus": 1}
         try:
             made = await self.write("POST", _resource(PAYMENT), Document[Named], json=draft.message | booked)
         except BackendError as exc:
@@ -252,6 +298,54 @@ class Erpnext(HttpBackend):
         for entry in await self.payment_entries(invoice_id, reference):
             if entry.docstatus == SUBMITTED:
                 await self._cancel(PAYMENT, entry.id)
+
+    # -- purchases ---------------------------------------------------------------------------------------------
+
+    async def create_purchase_order(self, new: NewPurchaseOrder) -> PurchaseOrderRecord:
+        """Make and submit an order to a supplier. A key that has one gets no other: that one is the answer, also when
+        the first answer was lost on its way. `POST /api/resource/Purchase Order`
+
+        Raises: BackendRejected for a supplier, item or warehouse that is not there, a date that is past, and whatever
+        else ERPNext refuses; for a key, also on a site without the field that keeps it.
+        """
+        if new.reference is not None and (found := await self._purchase_order_of(new.reference)):
+            return found
+        day = new.schedule_date.isoformat()
+        document: dict[str, Any] = {
+            "supplier": new.supplier,
+            "company": new.company,
+            "schedule_date": day,
+            "set_warehouse": new.warehouse,
+            "items": [_line(item) | {"schedule_date": day, "warehouse": new.warehouse} for item in new.items],
+            "disable_rounded_total": 1,
+            "docstatus": SUBMITTED,
+            GATEWAY_REFERENCE: new.reference,
+        }
+        try:
+            path = _resource(PURCHASE)
+            return (await self.write("POST", path, Document[PurchaseOrderRecord], json=_told(document))).data
+        except BackendError as exc:
+            if new.reference is None or _surely_not_done(exc):
+                raise
+            try:
+                found = await self._purchase_order_of(new.reference)
+            except BackendError:
+                raise exc from None
+            if found is None:
+                raise
+            return found
+
+    async def _purchase_order_of(self, reference: str) -> PurchaseOrderRecord | None:
+        """What was made under a reference, whatever became of it."""
+        filters: Filters = [[GATEWAY_REFERENCE, "=", reference]]
+        try:
+            found = await self._list(PURCHASE, Named, filters, limit=1)
+        except BackendRejected as exc:
+            raise self._lacking(exc, "purchase orders", GATEWAY_REFERENCE) from exc
+        if not found:
+            return None
+        path, args = f"{_resource(PURCHASE)}/{{name}}", {"name": found[0].name}
+        return (await self.read("GET", path, Document[PurchaseOrderRecord], args=args)).data
 
     # -- stock and customers -----------------------------------------------------------------------------------
 
@@ -290,12 +384,125 @@ class Erpnext(HttpBackend):
         """All of these items; `warehouses` None: everywhere. `POST get_list`, once per 500."""
         return await self._chunked(skus, lambda some: self.stock_levels(limit=ALL, skus=some, warehouses=warehouses))
 
+    async def customers(self, *, limit: int, offset: int = 0) -> list[ErpCustomerRecord]:
+        """Everybody's, newest first: a customer is of no company. `POST get_list`"""
+        return await self._list(
+            "Customer", ErpCustomerRecord, [], order_by=_LAST_MADE_FIRST, limit=limit, offset=offset
+        )
+
+    async def count_customers(self) -> int:
+        """`POST get_count`"""
+        return await self._count("Customer", [])
+
     async def customers_by_ids(self, ids: Sequence[str]) -> list[ErpCustomerRecord]:
         """In any order, absent ones left out. `POST get_list`, once per 500."""
         return await self._chunked(
             ids,
             lambda some: self._list("Customer", ErpCustomerRecord, [["name", "in", some]], batch_size=len(some)),
         )
+
+    async def customers_by_references(self, references: Sequence[str]) -> list[str]:
+        """The names of the customers that carry one of these references, those of the first before those of the next.
+        `POST get_list`
+
+        Raises: BackendRejected (`DataError`) on a site without the field for them.
+        """
+        filters: Filters = [[CUSTOMER_REFERENCE, "in", list(references)]]
+        try:
+            found = await self._list("Customer", ReferredCustomer, filters)
+        except BackendRejected as exc:
+            raise self._lacking(exc, "customers", CUSTOMER_REFERENCE) from exc
+        rank = {reference.casefold(): i for i, reference in reversed(list(enumerate(references)))}
+        found.sort(key=lambda row: rank.get(row.reference.casefold(), len(rank)))
+        return [row.name for row in found]
+
+    async def create_customer(self, person: Person) -> str:
+        """The customer that carries this person's id as its reference: a new one, or the one that is there; its name.
+        Group and territory are the site's own defaults. Safe to repeat, because references are unique; so ask
+        `customers_by_references` first, which fails where there are none. `POST /api/resource/Customer`
+        """
+        document = {
+            "customer_name": person.name[:_LONGEST_DATA],
+            "customer_type": "Individual",
+            "email_id": person.email,
+            "mobile_no": person.phone,
+            CUSTOMER_REFERENCE: person.user_id,
+        }
+        known = {key: value for key, value in document.items() if value is not None}
+        try:
+            return (await self.keyed_write("POST", _resource("Customer"), Document[Named], json=known)).data.name
+        except BackendError as exc:
+            if _surely_not_done(exc):
+                raise
+            try:
+                found = await self.customers_by_references([person.user_id])
+            except BackendError:
+                raise exc from None
+            if not found:
+                raise
+            return found[0]
+
+    async def employees(
+        self, *, limit: int, offset: int = 0, companies: Sequence[str] | None = None
+    ) -> list[EmployeeRecord]:
+        """Of these companies (None: of all), newest first, those who have left among them. `POST get_list`"""
+        if _nothing_matches(companies):
+            return []
+        filters = _of_companies(companies)
+        return await self._list(
+            "Employee", EmployeeRecord, filters, order_by=_LAST_MADE_FIRST, limit=limit, offset=offset
+        )
+
+    async def count_employees(self, *, companies: Sequence[str] | None = None) -> int:
+        """How many `employees` has in all. `POST get_count`"""
+        return 0 if _nothing_matches(companies) else await self._count("Employee", _of_companies(companies))
+
+    # -- reports -----------------------------------------------------------------------------------------------
+
+    async def report(self, type: FinancialReportType, filters: Mapping[str, Any]) -> ReportRecord:
+        """What a report says today. `filters` as `SPECS` has them, and the company. `POST query_report.run`
+
+        Raises: BackendRejected for filters that make no sense to it and for more than 5,000 rows;
+        BackendUnavailable while it is prepared in the background, or too many are being made.
+        """
+        if self._reports_under_way >= REPORTS_AT_ONCE:
+            raise NotAdmitted(self.name, "too many reports are being made", retry_after_s=2)
+        asked = {"report_name": type.value, "filters": dict(filters), "ignore_prepared_report": 1}
+        self._reports_under_way += 1
+        try:
+            # It reads, and is not repeated: what took too long would take as long again.
+            answer = (await self.write("POST", _REPORT, Message[ReportAnswer], json=asked, timeout_s=REPORT_S)).message
+        finally:
+            self._reports_under_way -= 1
+        if answer.result is None:
+            raise BackendUnavailable(self.name, "erpnext is still preparing this report", retry_after_s=15)
+        rows = answer.rows()
+        if len(rows) > REPORT_ROWS:
+            message = f"the report has {len(rows)} rows, more than {REPORT_ROWS}; filter it"
+            raise BackendRejected(self.name, message, status=200, reason="TooManyRows")
+        return ReportRecord(type, answer.report_columns(), rows, datetime.now(UTC))
+
+    async def fiscal_year(self, company: str, day: date) -> FiscalYear:
+        """The company's own year that this day is in, or everybody's. `POST get_list`
+
+        Raises: BackendRejected where no year is open.
+        """
+        filters: Filters = [
+            ["year_start_date", "<=", day.isoformat()],
+            ["year_end_date", ">=", day.isoformat()],
+            ["disabled", "=", 0],
+        ]
+        columns = ["name", "year_start_date", "year_end_date", "companies.company"]
+        years = await self._list("Fiscal Year", FiscalYear, filters, columns=columns, order_by="year_start_date desc")
+        years = [year for year in years if year.company in (company, None, "")]
+        if not years:
+            message = f"{company} has no fiscal year for {day}"
+            raise BackendRejected(self.name, message, status=417, reason="FiscalYearError")
+        return max(years, key=lambda year: year.company == company)
+
+    def today(self) -> date:
+        """The day that it is at the site."""
+        return datetime.now(self._zone).date()
 
     # -- how invoices are asked for ----------------------------------------------------------------------------
 
@@ -336,7 +543,7 @@ class Erpnext(HttpBackend):
             ["docstatus", "=", SUBMITTED],
             ["outstanding_amount", ">", 0],
             ["due_date", "is", "set"],
-            ["due_date", "<", self._today().isoformat()],
+            ["due_date", "<", self.today().isoformat()],
         ]
 
     def _not_overdue(self) -> Filters:
@@ -344,7 +551,7 @@ class Erpnext(HttpBackend):
             ["docstatus", "!=", SUBMITTED],
             ["outstanding_amount", "<=", 0],
             ["due_date", "is", "not set"],
-            ["due_date", ">=", self._today().isoformat()],
+            ["due_date", ">=", self.today().isoformat()],
         ]
 
     def _references(self, order_id: str) -> Iterator[str]:
@@ -472,17 +679,22 @@ class Erpnext(HttpBackend):
             raise exc
         return found
 
+    def _lacking(self, exc: BackendRejected, rows: str, field: str) -> BackendRejected:
+        """What to say when a site refuses to look for a field that it may not have."""
+        if exc.reason != "DataError":
+            return exc
+        message = f"erpnext's {rows} lack the field {field}, by which the gateway knows them"
+        return BackendRejected(self.name, message, status=exc.status, reason=exc.reason)
+
     def _in_utc(self, row: InvoiceRecord) -> InvoiceRecord:
         force_setattr(row, "updated_at", row.updated_at.replace(tzinfo=self._zone).astimezone(UTC))
         return row
 
-    def _today(self) -> date:
-        return datetime.now(self._zone).date()
-
     # -- refusals ----------------------------------------------------------------------------------------------
 
     def refusal(self, answer: Answer) -> tuple[str, str | None]:
-        """Raises: BackendBadResponse for a 404 page: the address leads to no site, or to another."""
+        """Raises: BackendBadResponse for a 404 page: the address leads to no site, or to another. BackendRateLimited
+        for what older versions say by 417."""
         try:
             body = msgspec.json.decode(answer.body, type=ErrorBody)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -491,10 +703,27 @@ class Erpnext(HttpBackend):
             return super().refusal(answer)
         if answer.status == 401:
             return "erpnext does not accept the gateway's credentials", body.exc_type
-        if answer.status == 403:
+        if body.exc_type in _TOO_FAST:
+            raise BackendRateLimited(self.name, "erpnext's rate limit is reached")
+        # Some methods refuse by 417, and say who the gateway is there.
+        if answer.status == 403 or body.exc_type == "PermissionError":
             return "erpnext does not allow the gateway to do this", body.exc_type
         told = _ADDRESSES.sub("…", "; ".join(body.notices))[:_LONGEST_MESSAGE]
         return told or f"erpnext refused the request ({body.exc_type or answer.status})", body.exc_type
+
+    def _decode(self, into: type[T], answer: Answer) -> T:
+        """Raises: BackendRejected, too, for a success that is none: its body names an exception."""
+        try:
+            return super()._decode(into, answer)
+        except BackendBadResponse:
+            try:
+                failed = msgspec.json.decode(answer.body, type=ErrorBody).exc_type is not None
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                failed = False
+            if not failed:
+                raise
+        message, reason = self.refusal(answer)
+        raise BackendRejected(self.name, plain(message), status=answer.status, reason=reason)
 
     def raise_for_odd_status(self, answer: Answer) -> None:
         """A 500 that names an exception of the application's, such as JSONDecodeError, would only come again."""
@@ -522,6 +751,16 @@ def _line(item: NewInvoiceItem) -> dict[str, Any]:
         # A rate of nothing means the list price; what is free is discounted.
         line["discount_percentage"] = 100
     return line
+
+
+def _told(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document as a create has it: without what nobody said, also in its lines."""
+    known = {name: value for name, value in document.items() if value is not None}
+    return known | {"items": [{k: v for k, v in line.items() if v is not None} for line in document["items"]]}
+
+
+def _of_companies(companies: Sequence[str] | None) -> Filters:
+    return [] if companies is None else [["company", "in", list(companies)]]
 
 
 def _stock_filters(skus: Sequence[str] | None, warehouses: Sequence[str] | None) -> Filters:

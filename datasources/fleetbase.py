@@ -6,15 +6,18 @@ undocumented, and a filter that the server does not know is ignored without a wo
 was asked for: rows that were not are never handed on, and their filter is not used again.
 
 Lists may be five minutes old on the server as far as dispatches and positions go; a single read is fresh.
+
+Asking for quotes writes them, though it is a GET: it is never repeated.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
@@ -24,24 +27,40 @@ import msgspec
 from core.address import Address
 from core.backends import BackendName
 from core.concurrency import bounded_map
-from core.errors import BackendBadResponse, BackendError, BackendTimeout, BackendUnavailable, Conflict, NotFound
+from core.errors import (
+    BackendBadResponse,
+    BackendError,
+    BackendRejected,
+    BackendTimeout,
+    BackendUnavailable,
+    Conflict,
+    NotFound,
+)
+from core.person import REFERENCE, Person
 from core.settings import FleetbaseSettings
+from core.signals import Signals
 from datasources._fleetbase_records import (
     Anything,
+    ContactRecord,
     DeliveryEventRecord,
     DeliveryRecord,
     DriverRecord,
     FleetRecord,
+    NewPlace,
     PlaceRecord,
     PointRecord,
+    QuoteRecord,
     Said,
     ServiceArea,
     ServiceZoneRecord,
+    TrackingRecord,
     VehicleRecord,
 )
 from datasources._http import Answer, HttpBackend, Limits, Query, open_client
+from datasources.rows import DELIVERIES, drop
 
 __all__ = [
+    "ContactRecord",
     "DeliveryEventRecord",
     "DeliveryRecord",
     "DriverRecord",
@@ -50,7 +69,9 @@ __all__ = [
     "NewDelivery",
     "PlaceRecord",
     "PointRecord",
+    "QuoteRecord",
     "ServiceZoneRecord",
+    "TrackingRecord",
     "VehicleRecord",
 ]
 
@@ -61,6 +82,8 @@ SINGLE_READS = 5
 """Side by side, where a filter by ids is ignored."""
 CREATE_TIMEOUT_S = 30.0
 """A create looks up addresses and computes a route."""
+TRACKER_TIMEOUT_S = 5.0
+"""Who is tracked is asked of a route engine that Fleetbase waits for."""
 
 
 class _Row(Protocol):
@@ -85,10 +108,11 @@ class _Resource(Generic[R]):
         return [("with[]", relation) for relation in self.relations]
 
 
-_DELIVERIES = _Resource("/v1/orders", DeliveryRecord, list[DeliveryRecord])
+_ORDERS = _Resource("/v1/orders", DeliveryRecord, list[DeliveryRecord])
 _DRIVERS = _Resource("/v1/drivers", DriverRecord, list[DriverRecord], ("vehicle",))
 _VEHICLES = _Resource("/v1/vehicles", VehicleRecord, list[VehicleRecord])
 _FLEETS = _Resource("/v1/fleets", FleetRecord, list[FleetRecord], ("drivers", "vehicles"))
+_CONTACTS = _Resource("/v1/contacts", ContactRecord, list[ContactRecord])
 _AREAS = _Resource("/v1/service-areas", ServiceArea, list[ServiceArea], ("zones",))
 
 _Column = Literal["public_id", "internal_id"]
@@ -111,18 +135,27 @@ class NewDelivery:
 class Fleetbase(HttpBackend):
     name: ClassVar[BackendName] = BackendName.FLEETBASE
 
-    def __init__(self, client: httpx.AsyncClient, settings: FleetbaseSettings, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        settings: FleetbaseSettings,
+        limits: Limits | None = None,
+        *,
+        signals: Signals | None = None,
+    ) -> None:
+        """`signals`: where it is told that a delivery has changed."""
         super().__init__(client, limits or Limits(timeout_s=settings.timeout_s, per_minute=settings.rate_per_minute))
+        self._signals = signals
         self._ignored_filters: set[tuple[str, _Column]] = set()
         self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
-    def open(cls, settings: FleetbaseSettings) -> Self:
+    def open(cls, settings: FleetbaseSettings, signals: Signals | None = None) -> Self:
         """Raises ValueError without a key."""
         if settings.api_key is None:
             raise ValueError("FLEETBASE_API_KEY is needed")
         headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
-        return cls(open_client(str(settings.url), headers), settings)
+        return cls(open_client(str(settings.url), headers), settings, signals=signals)
 
     async def ping(self) -> None:
         """GET /v1/organizations/current"""
@@ -132,7 +165,7 @@ class Fleetbase(HttpBackend):
 
     async def delivery(self, id: str) -> DeliveryRecord | None:
         """As it is at this moment. GET /v1/orders/{id}, which would take an `internal_id` as well."""
-        return await self._single(_DELIVERIES, "public_id", id)
+        return await self._single(_ORDERS, "public_id", id)
 
     async def deliveries(
         self, *, limit: int, offset: int = 0, status: str | None = None, driver_id: str | None = None
@@ -140,11 +173,11 @@ class Fleetbase(HttpBackend):
         """Newest first. `status` may be several with commas, and `active` is all that are not finished.
         GET /v1/orders"""
         filters = [(key, value) for key, value in (("status", status), ("driver", driver_id)) if value]
-        return await self._slice(_DELIVERIES, limit, offset, filters)
+        return await self._slice(_ORDERS, limit, offset, filters)
 
     async def deliveries_by_ids(self, ids: Sequence[str]) -> list[DeliveryRecord]:
         """In any order, absent ones left out. GET /v1/orders?public_id_in=, once per 100."""
-        return await self._by(_DELIVERIES, "public_id", ids)
+        return await self._by(_ORDERS, "public_id", ids)
 
     async def deliveries_by_order_ids(self, order_ids: Sequence[str]) -> list[DeliveryRecord]:
         """All deliveries with one of these references, newest first, canceled ones included.
@@ -152,7 +185,7 @@ class Fleetbase(HttpBackend):
         GET /v1/orders?internal_id_in=, once per 100 and once more behind each full page. Where that filter is ignored,
         a single read finds but one delivery of each order, the oldest.
         """
-        found = await self._by(_DELIVERIES, "internal_id", order_ids)
+        found = await self._by(_ORDERS, "internal_id", order_ids)
         return sorted(found, key=lambda row: (row.created_at, row.id), reverse=True)
 
     async def create_delivery(self, new: NewDelivery) -> DeliveryRecord:
@@ -173,6 +206,8 @@ class Fleetbase(HttpBackend):
                 if made := await self._made_all_the_same(new.internal_id):
                     return made
                 raise
+            finally:
+                await self._changed(new.internal_id)
 
     async def cancel_delivery(self, id: str) -> DeliveryRecord:
         """The delivery, canceled now or before. DELETE /v1/orders/{id}/cancel
@@ -187,9 +222,52 @@ class Fleetbase(HttpBackend):
             return before
         if before.is_finished:
             raise Conflict("the delivery is completed and cannot be canceled", source=self.name)
-        after = await self.keyed_write("DELETE", "/v1/orders/{id}/cancel", DeliveryRecord, args={"id": id})
-        # Its answer leaves out the driver and what happened on the way.
-        return await self.delivery(id) or after
+        return await self._change(before, "DELETE", "/v1/orders/{id}/cancel")
+
+    async def assign_driver(self, id: str, driver_id: str) -> DeliveryRecord:
+        """The delivery, with this driver instead of any other, and the driver's vehicle. PUT /v1/orders/{id}
+
+        Raises NotFound, Conflict for a delivery that has ended, BackendRejected for an unknown driver.
+        """
+        before = await self.delivery(id)
+        if before is None:
+            raise NotFound("there is no such delivery", source=self.name)
+        if before.is_finished:
+            raise Conflict("the delivery has ended and takes no driver", source=self.name)
+        return await self._change(before, "PUT", "/v1/orders/{id}", json={"driver": driver_id})
+
+    async def dispatch_delivery(self, id: str) -> DeliveryRecord:
+        """The delivery, sent to its driver now or before. POST /v1/orders/{id}/dispatch
+
+        Raises NotFound, BackendRejected for a delivery that nobody carries.
+        """
+        before = await self.delivery(id)
+        if before is None:
+            raise NotFound("there is no such delivery", source=self.name)
+        if before.dispatched:
+            return before
+        try:
+            return await self._change(before, "POST", "/v1/orders/{id}/dispatch")
+        except BackendRejected:
+            # Once more is refused, be it that a lost answer or somebody else was first.
+            after = await self.delivery(id)
+            if after is None or not after.dispatched:
+                raise
+            return after
+
+    async def _change(self, before: DeliveryRecord, method: str, path: str, **how: Any) -> DeliveryRecord:
+        """A change that is safe to repeat, and what it has led to."""
+        try:
+            after = await self.keyed_write(method, path, DeliveryRecord, args={"id": before.id}, **how)
+        finally:
+            await self._changed(before.id, before.internal_id)
+        # The answers of changes may leave out the driver and what happened on the way.
+        return await self.delivery(before.id) or after
+
+    async def _changed(self, *ids: str | None) -> None:
+        """Whether or not it came off: after a failure nobody knows."""
+        if self._signals is not None:
+            await drop(self._signals, self.name, DELIVERIES.name, *ids)
 
     async def _uncanceled(self, internal_id: str) -> DeliveryRecord | None:
         found = await self.deliveries_by_order_ids([internal_id])
@@ -201,6 +279,50 @@ class Fleetbase(HttpBackend):
             return await self._uncanceled(internal_id)
         except BackendError:
             return None
+
+    # -- on their way, and before ------------------------------------------------------------------------------
+
+    async def tracking(self, id: str) -> TrackingRecord | None:
+        """Where a delivery is and when it arrives, computed anew; None where that cannot be told.
+
+        GET /v1/orders/{id}/tracker, which answers 404 for whatever goes wrong. Raises BackendTimeout after five
+        seconds, which count against the route engine and not against Fleetbase.
+        """
+        try:
+            async with asyncio.timeout(TRACKER_TIMEOUT_S):
+                return await self.read_or_none("GET", "/v1/orders/{id}/tracker", TrackingRecord, args={"id": id})
+        except TimeoutError as exc:
+            raise BackendTimeout(self.name, "fleetbase did not track the delivery in time") from exc
+
+    async def delivery_quotes(self, pickup: Address, dropoff: Address) -> list[QuoteRecord]:
+        """What each service takes for this way, the cheapest first; none where nobody goes it.
+
+        GET /v1/service-quotes, which writes the quotes; POST /v1/places for an address without coordinates. Raises
+        BackendRejected for an address that is nowhere.
+        """
+        stops = await asyncio.gather(self._stop(pickup), self._stop(dropoff))
+        # `currency` is left out: Fleetbase compares its mere presence with the currency of its rates, and none fits.
+        query = list(zip(("pickup", "dropoff"), stops, strict=True))
+        quotes = await self.write(
+            "GET", "/v1/service-quotes", list[QuoteRecord], query=query, timeout_s=CREATE_TIMEOUT_S
+        )
+        return sorted(quotes, key=lambda quote: (quote.minor, quote.id))
+
+    async def _stop(self, address: Address) -> str:
+        """As quotes take it: coordinates, latitude first, or the id of a place."""
+        if address.latitude is not None and address.longitude is not None:
+            return f"{address.latitude:.6f},{address.longitude:.6f}"
+        # Fleetbase writes over the place that has this name and street, whosever it is. A name of our own that stands
+        # for the whole address meets none but ours, and asking twice makes one.
+        name = f"gateway-{sha256(repr(astuple(address)).encode()).hexdigest()[:32]}"
+        place = await self.keyed_write(
+            "POST", "/v1/places", NewPlace, json={**_place(address), "name": name}, timeout_s=CREATE_TIMEOUT_S
+        )
+        if place.location is None:
+            raise BackendRejected(
+                self.name, "fleetbase does not find this address: give its coordinates", status=422, reason="no_place"
+            )
+        return place.id
 
     # -- who carries them, and where ---------------------------------------------------------------------------
 
@@ -224,6 +346,32 @@ class Fleetbase(HttpBackend):
         """All zones of all service areas. GET /v1/service-areas"""
         areas = [area async for page in self._pages(_AREAS, [_NEWEST_FIRST]) for area in page]
         return [zone for area in areas for zone in area.zones or ()]
+
+    # -- whom they go to ---------------------------------------------------------------------------------------
+
+    async def contacts_by_email(self, email: str) -> list[ContactRecord]:
+        """Whoever has this address, in any case, the oldest first. GET /v1/contacts?email="""
+        wanted, found = email.casefold(), list[ContactRecord]()
+        query: Query = [("email", email), ("sort", "created_at")]
+        async for page in self._pages(_CONTACTS, query):
+            theirs = [row for row in page if (row.email or "").casefold() == wanted]
+            found += theirs
+            if len(theirs) < len(page):
+                break  # The filter is ignored; this might be everybody there is.
+        return found
+
+    async def create_contact(self, person: Person) -> ContactRecord:
+        """The contact with this person's name and address, who is this person's from now on. POST /v1/contacts, which
+        finds such a one before it makes another, so that it is safe to repeat."""
+        # Left out, e-mail and phone are server errors.
+        body = {
+            "name": person.name,
+            "type": "customer",
+            "email": person.email,
+            "phone": person.phone,
+            "meta": {REFERENCE: person.user_id},
+        }
+        return await self.keyed_write("POST", "/v1/contacts", ContactRecord, json=body)
 
     # -- lists and batches -------------------------------------------------------------------------------------
 

@@ -13,13 +13,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar, Self, TypeVar
 from urllib.parse import quote_plus, urlencode
+from weakref import WeakValueDictionary
 
 import httpx
 import msgspec
 
 from core.address import Address
 from core.backends import BackendName
-from core.errors import BackendBadResponse, BackendRejected, BadUserInput
+from core.errors import (
+    BackendBadResponse,
+    BackendError,
+    BackendRejected,
+    BackendTimeout,
+    BackendUnavailable,
+    BadUserInput,
+)
+from core.person import REFERENCE, Person
 from core.settings import MedusaSettings
 from datasources._http import Answer, HttpBackend, Limits, Query, open_client, plain
 from datasources._medusa_records import (
@@ -29,6 +38,9 @@ from datasources._medusa_records import (
     CategoryAnswer,
     CategoryRecord,
     Completion,
+    CustomerAnswer,
+    CustomerRecord,
+    CustomersPage,
     Done,
     LineItemRecord,
     NewCart,
@@ -38,10 +50,14 @@ from datasources._medusa_records import (
     OrderRecord,
     OrdersPage,
     OrderStatus,
+    PaidOrder,
+    PaidOrdersPage,
+    PaymentAnswer,
     PaymentCollectionAnswer,
     PriceRecord,
     ProductRecord,
     ProductsPage,
+    RefundRecord,
     Refusal,
     RegionRecord,
     RegionsPage,
@@ -59,6 +75,7 @@ from datasources._medusa_records import (
 __all__ = [
     "CartRecord",
     "CategoryRecord",
+    "CustomerRecord",
     "LineItemRecord",
     "Medusa",
     "NewCart",
@@ -67,6 +84,7 @@ __all__ = [
     "OrderStatus",
     "PriceRecord",
     "ProductRecord",
+    "RefundRecord",
     "RegionRecord",
     "Rows",
     "StoreRecord",
@@ -102,6 +120,11 @@ _CART_FIELDS = (
     "id,currency_code,email,region_id,sales_channel_id,customer_id,customer.id,completed_at,subtotal,total,"
     "*items,items.total,shipping_methods.id,*shipping_address"
 )
+_PAYMENT_FIELDS = (
+    "id,*payment_collections,*payment_collections.payments,*payment_collections.payments.captures,"
+    "*payment_collections.payments.refunds"
+)
+_CUSTOMER_FIELDS = "id,email,has_account,metadata"
 _CATEGORY_FIELDS = "id,name,handle,parent_category_id"
 _NEWEST_FIRST = ("order", "-created_at")
 
@@ -117,6 +140,7 @@ class Medusa(HttpBackend):
         super().__init__(client, limits or Limits(timeout_s=settings.timeout_s))
         self._default_region_id = settings.region_id
         self._slow_s = max(SLOW_S, settings.timeout_s)
+        self._refunding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._admin = _headers(httpx.BasicAuth(settings.api_key.get_secret_value(), "") if settings.api_key else None)
         key = settings.publishable_key
         self._store = {"x-publishable-api-key": key.get_secret_value()} if key else {}
@@ -310,15 +334,7 @@ class Medusa(HttpBackend):
 
         GET /admin/orders/{id}, POST /admin/payments/{id}/capture. Safe to repeat.
         """
-        found = await self.read(
-            "GET",
-            "/admin/orders/{id}",
-            OrderPaymentsAnswer,
-            args={"id": order_id},
-            query=[("fields", "id,*payment_collections,*payment_collections.payments")],
-            headers=self._admin,
-        )
-        for payment in (payment for each in found.order.payment_collections for payment in each.payments):
+        for payment in (await self._paid(order_id)).payments:
             if payment.captured_at is None and payment.canceled_at is None:
                 await self.write(
                     "POST",
@@ -329,6 +345,68 @@ class Medusa(HttpBackend):
                     headers=self._admin,
                     timeout_s=self._slow_s,
                 )
+
+    async def refunds_by_order_ids(self, ids: Sequence[str]) -> dict[str, list[RefundRecord]]:
+        """Of each order that is there, what went back. GET /admin/orders, once per 300."""
+        orders = await self._all("/admin/orders", PaidOrdersPage, "id", ids, [("fields", _PAYMENT_FIELDS)])
+        return {order.id: order.refunds for order in orders}
+
+    async def refund_order(self, order_id: str, amount: Decimal | None, *, reference: str) -> RefundRecord:
+        """Send this much of what was captured back to the buyer, or None: all that is left, once per reference.
+
+        GET /admin/orders/{id}, POST /admin/payments/{id}/refund. Medusa would refund again each time, so the refund is
+        looked for before, and after an outcome that nobody saw: its note is the reference.
+        Raises BackendRejected for an unknown order, and for more than was captured and is left.
+        """
+        lock = self._refunding.setdefault(reference, asyncio.Lock())
+        async with lock:
+            order = await self._paid(order_id)
+            if there := _refunded(order, reference):
+                return there
+            left = [payment for payment in order.payments if payment.refundable > 0]
+            if not left or (amount is not None and max(each.refundable for each in left) < amount):
+                raise BackendRejected(
+                    self.name, "no payment of the order has so much left to refund", status=400, reason="invalid_data"
+                )
+            payment = next(each for each in left if amount is None or each.refundable >= amount)
+            body = {"amount": float(amount)} if amount is not None else {}
+            try:
+                after = await self.write(
+                    "POST",
+                    "/admin/payments/{id}/refund",
+                    PaymentAnswer,
+                    args={"id": payment.id},
+                    json={**body, "note": reference},
+                    headers=self._admin,
+                    timeout_s=self._slow_s,
+                )
+            except (BackendTimeout, BackendUnavailable, BackendBadResponse):
+                if made := await self._refunded_all_the_same(order_id, reference):
+                    return made
+                raise
+        made = next((each for each in after.payment.refunds if each.note == reference), None)
+        if made is None:
+            raise BackendBadResponse(self.name, "medusa accepted the refund and does not show it")
+        return made
+
+    async def _paid(self, order_id: str) -> PaidOrder:
+        """Raises BackendRejected for an unknown one."""
+        found = await self.read(
+            "GET",
+            "/admin/orders/{id}",
+            OrderPaymentsAnswer,
+            args={"id": order_id},
+            query=[("fields", _PAYMENT_FIELDS)],
+            headers=self._admin,
+        )
+        return found.order
+
+    async def _refunded_all_the_same(self, order_id: str, reference: str) -> RefundRecord | None:
+        """What a refund left behind whose answer was lost; None as well if that cannot be found out."""
+        try:
+            return _refunded(await self._paid(order_id), reference)
+        except BackendError:
+            return None
 
     # -- carts -------------------------------------------------------------------------------------------------
 
@@ -542,6 +620,47 @@ class Medusa(HttpBackend):
         preferred = [region for region in regions if region.id == self._default_region_id]
         return (preferred or regions)[0].id
 
+    # -- customers ---------------------------------------------------------------------------------------------
+
+    async def customers_by_email(self, email: str) -> list[CustomerRecord]:
+        """Whoever has this address, in any case: a guest, somebody with an account, or both. GET /admin/customers."""
+        # Medusa keeps addresses in lower case and compares them as they are.
+        wanted = email.lower()
+        query = [("limit", MAX_IDS), ("fields", _CUSTOMER_FIELDS), ("email", wanted)]
+        page = await self.read("GET", "/admin/customers", CustomersPage, query=query, headers=self._admin)
+        return [row for row in page.rows if (row.email or "").lower() == wanted]
+
+    async def create_customer(self, person: Person) -> CustomerRecord:
+        """The guest with this person's address, whom carts will find too: a new one, or the one that is there.
+
+        POST /admin/customers. Safe to repeat, because a second guest with one address is refused.
+        """
+        first_name, last_name = person.names
+        body = {
+            "email": person.email.lower(),
+            "first_name": first_name,
+            "last_name": last_name,
+            "phone": person.phone,
+            "metadata": {REFERENCE: person.user_id},
+        }
+        try:
+            made = await self.keyed_write(
+                "POST",
+                "/admin/customers",
+                CustomerAnswer,
+                query=[("fields", _CUSTOMER_FIELDS)],
+                json={key: value for key, value in body.items() if value},
+                headers=self._admin,
+                timeout_s=self._slow_s,
+            )
+        except BackendRejected:
+            # Made meanwhile, or by a try whose answer was lost.
+            guests = [row for row in await self.customers_by_email(person.email) if not row.has_account]
+            if not guests:
+                raise
+            return guests[0]
+        return made.customer
+
     # -- the dialect -------------------------------------------------------------------------------------------
 
     async def _all(self, path: str, page: type[Rows[R]], key: str, values: Sequence[str], query: Query) -> list[R]:
@@ -574,6 +693,10 @@ class Medusa(HttpBackend):
         if answer.status == 401 or (said.type == "not_allowed" and "publishable" in said.message.lower()):
             return "medusa does not accept the gateway's credentials: its configuration is wrong", "unauthorized"
         return said.message, said.code or said.type
+
+
+def _refunded(order: PaidOrder, reference: str) -> RefundRecord | None:
+    return next((refund for refund in order.refunds if refund.note == reference), None)
 
 
 def _headers(auth: httpx.BasicAuth | None) -> dict[str, str]:

@@ -6,37 +6,48 @@ whether the mail may have been accepted all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-import aiohttp
 import httpx
 import msgspec
 
 from core.backends import BackendName
-from core.errors import BackendBadResponse, BackendTimeout, BackendUnavailable
 from core.settings import SendgridSettings
-from datasources._http import Answer, HttpBackend, Limits, open_client
+from datasources._handover import MessageBackend, OutcomeUnknown
+from datasources._http import Answer, Limits, open_client
 
-SEND_S = 10.0
+__all__ = ["Mail", "OutcomeUnknown", "Recipient", "Sendgrid", "TemplateMail"]
 
 
-class OutcomeUnknown(BackendTimeout):
-    """The mail went out of our hands and no answer came back: it may arrive or not. Never send it again."""
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    address: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`message_key` comes back in every event about this mail, as `gateway_message_id`."""
+    """`message_key` comes back in every event about this mail, as `gateway_message_id`. Each of `to` gets a mail of
+    their own. At least one of `text` and `html` is given."""
 
-    to_address: str
-    to_name: str | None
+    to: Sequence[Recipient]
     subject: str
-    text: str
     message_key: str
+    text: str | None = None
     html: str | None = None
     categories: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateMail:
+    """A mail whose subject and content are a dynamic template's, filled with `data`; the rest as in `Mail`."""
+
+    to: Sequence[Recipient]
+    template_id: str
+    data: Mapping[str, Any]
+    message_key: str
 
 
 class _Scopes(msgspec.Struct, frozen=True):
@@ -52,9 +63,8 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     errors: list[_ErrorDetail]
 
 
-class Sendgrid(HttpBackend):
+class Sendgrid(MessageBackend):
     name: ClassVar[BackendName] = BackendName.SENDGRID
-    send_timeout_s: float = SEND_S
 
     def __init__(self, client: httpx.AsyncClient, settings: SendgridSettings, limits: Limits | None = None) -> None:
         super().__init__(client, limits or Limits(timeout_s=settings.timeout_s))
@@ -78,32 +88,31 @@ class Sendgrid(HttpBackend):
 
         Raises: OutcomeUnknown when it may have been accepted; any other BackendError means that it surely was not.
         """
-        recipient = {"email": mail.to_address} | ({"name": mail.to_name} if mail.to_name else {})
-        content = [{"type": "text/plain", "value": mail.text}]
-        if mail.html:
-            content.append({"type": "text/html", "value": mail.html})
-        body = {
-            "personalizations": [{"to": [recipient], "custom_args": {"gateway_message_id": mail.message_key}}],
-            "from": {"email": self._sender},
-            "subject": mail.subject,
-            "content": content,
-            **({"categories": list(mail.categories)} if mail.categories else {}),
-        }
-        try:
-            answer = await self.send("POST", "/v3/mail/send", json=body, timeout_s=self.send_timeout_s)
-        except (BackendTimeout, BackendBadResponse) as exc:
-            raise self._unknown() from exc
-        except BackendUnavailable as exc:
-            if _may_have_arrived(exc):
-                raise self._unknown() from exc
-            raise
+        # In this order: plain text comes first.
+        content = {"text/plain": mail.text, "text/html": mail.html}
+        return await self._send(
+            {
+                "personalizations": [_envelope(each, mail.message_key) for each in mail.to],
+                "subject": mail.subject,
+                "content": [{"type": kind, "value": value} for kind, value in content.items() if value],
+                **({"categories": list(mail.categories)} if mail.categories else {}),
+            }
+        )
+
+    async def send_template(self, mail: TemplateMail) -> str | None:
+        """As `send_mail`; a template that the account does not have is refused."""
+        envelopes = [
+            {**_envelope(each, mail.message_key), "dynamic_template_data": dict(mail.data)} for each in mail.to
+        ]
+        return await self._send({"personalizations": envelopes, "template_id": mail.template_id})
+
+    async def _send(self, body: Mapping[str, Any]) -> str | None:
+        sender = {"from": {"email": self._sender}}
+        answer = await self.hand_over("POST", "/v3/mail/send", json={**body, **sender})
         if answer.body:
             # An accepted mail is answered without a word; somebody else is speaking.
-            raise self._unknown()
+            raise self.unknown()
         return answer.headers.get("x-message-id")
-
-    def _unknown(self) -> OutcomeUnknown:
-        return OutcomeUnknown(self.name, "the mail was handed over, but no answer came back")
 
     def refusal(self, answer: Answer) -> tuple[str, str | None]:
         try:
@@ -115,13 +124,7 @@ class Sendgrid(HttpBackend):
         return errors[0].message, errors[0].field
 
 
-def _may_have_arrived(exc: BackendUnavailable) -> bool:
-    """Whether the request may have been written: a connection that was lost, not one that was never made.
-
-    An answer of 5xx, an open circuit and a full queue have no httpx error as their cause.
-    """
-    cause = exc.__cause__
-    if not isinstance(cause, httpx.HTTPError):
-        return False
-    never_connected = isinstance(cause.__cause__, aiohttp.ClientConnectorError | ConnectionRefusedError)
-    return not (never_connected or (isinstance(cause, httpx.ConnectError) and cause.__cause__ is None))
+def _envelope(to: Recipient, message_key: str) -> dict[str, Any]:
+    """One for each recipient, so that none sees the address of another."""
+    recipient = {"email": to.address} | ({"name": to.name} if to.name else {})
+    return {"to": [recipient], "custom_args": {"gateway_message_id": message_key}}

@@ -233,6 +233,11 @@ class Temporal:
         async with self._call("CountWorkflowExecutions"):
             return (await self._client.count_workflows(filter.query())).count
 
+    async def workflows_by_ids(self, ids: Sequence[str]) -> list[WorkflowRecord]:
+        """Every run under these ids, in one call for fifty. What has begun this moment may not be listed yet."""
+        pages = [WorkflowFilter(ids=chunk) for chunk in _fifties(ids)]
+        return [row for found in await asyncio.gather(*map(self._all, pages)) for row in found]
+
     async def workflows_by_order_ids(self, order_ids: Sequence[str]) -> list[WorkflowRecord]:
         """Every workflow about these orders, in one call for fifty."""
         pages = [WorkflowFilter(order_ids=chunk) for chunk in _fifties(order_ids)]
@@ -430,8 +435,8 @@ _PASSING = frozenset(
 """What a connection that was lost, or a server that restarts, looks like to a long poll."""
 
 
-def _fifties(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[at : at + IDS_IN_A_QUERY] for at in range(0, len(ids), IDS_IN_A_QUERY)]
+def _fifties(ids: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(ids[at : at + IDS_IN_A_QUERY]) for at in range(0, len(ids), IDS_IN_A_QUERY)]
 
 
 def _memo(fields: dict[str, Any]) -> Memo:

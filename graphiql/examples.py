@@ -106,6 +106,49 @@ subscription WorkflowStatus($id: ID!) {
     {"id": ""},
 )
 
+SYNC_BATCHES = Example(
+    """\
+# A platform's stock, brought into step with its own: run it
+# twice, and the second time all is unchanged.
+mutation SyncBatches($input: [BatchInput!]!) {
+  syncBatches(input: $input) { created updated unchanged }
+}
+""",
+    {
+        "input": [
+            {"externalId": "DKTR01-0002", "sku": "SKU-011-1", "quantity": "18.5", "warehouse": "Stores - DKT"},
+            {"externalId": "DKTR01-NEW1", "sku": "SKU-012-1", "quantity": "40", "expiresAt": "2030-06-30"},
+        ]
+    },
+)
+
+CONTENT = Example(
+    """\
+# What editors have published: a page and its blocks, events by
+# price, and whatever has a word in its title.
+query Content($where: JSON) {
+  page(slug: "home") { title blocks updatedAt }
+  content(collection: "events", first: 5, where: $where) {
+    totalCount
+    nodes { id title data }
+  }
+  searchContent(query: "tour") { collection title }
+}
+""",
+    {"where": {"price": {"less_than": 20}}},
+)
+
+CHAT_STREAM = Example(
+    """\
+# A language model's reply, token by token. It ends by itself;
+# stopping it here stops the model too.
+subscription ChatStream($input: ChatInput!) {
+  chatStream(input: $input) { content finishReason }
+}
+""",
+    {"input": {"messages": [{"role": "user", "content": "What is on the way to Tirana?"}]}},
+)
+
 HEALTH = Example(
     """\
 # Every backend: whether it answers, how fast, and
@@ -120,4 +163,4 @@ query Health {
 """
 )
 
-EXAMPLES = (DASHBOARD, ORDER, FULFILL_ORDER, WORKFLOW_STATUS, HEALTH)
+EXAMPLES = (DASHBOARD, ORDER, FULFILL_ORDER, WORKFLOW_STATUS, SYNC_BATCHES, CONTENT, CHAT_STREAM, HEALTH)

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from core.address import Address
 from core.backends import BackendName
 from core.errors import BadUserInput, Conflict, Forbidden, NotFound
+from core.principals import Principal
 from datasources.medusa import CartRecord, NewCart, NewItem, VariantRecord
 from datasources.mongo import OwnershipRecord, UserRecord
 from resolvers.clients import ClientById
 from resolvers.context import Context
+from resolvers.idempotency import note, noted
 from resolvers.ownership import owns
 from resolvers.products import PUBLISHED, channels_of
 from resolvers.users import user_to_act_for
 
 MAX_QUANTITY = 1_000_000
+CART, QUANTITY = "cart", "quantity"
+"""Notes for the next try: which cart was made, and how much of a variant there was before more was added."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,13 @@ async def owned_cart(ctx: Context, id: str) -> tuple[CartRecord, OwnershipRecord
     if not owns(ctx.principal, owner):
         return None
     found = await ctx.sources.medusa.cart(id)
-    channels = channels_of(ctx.principal)
-    if found is None or (channels is not None and found.sales_channel_id not in channels):
-        return None
-    return found, owner
+    return (found, owner) if found is not None and may_see(ctx.principal, found, owner) else None
+
+
+def may_see(principal: Principal, cart: CartRecord, owner: OwnershipRecord | None) -> bool:
+    """Whether a cart is one that a principal may see: recorded as theirs, in a sales channel of theirs."""
+    channels = channels_of(principal)
+    return owns(principal, owner) and (channels is None or cart.sales_channel_id in channels)
 
 
 async def create_cart(ctx: Context, wanted: CartWanted) -> CartRecord:
@@ -69,21 +76,31 @@ async def create_cart(ctx: Context, wanted: CartWanted) -> CartRecord:
     email = email_for(user, wanted.email)
     seller = await seller_for(ctx, user)
     await check_items(ctx, wanted.items, seller.channel_ids)
-    # A region or currency that the caller names wins over the client's usual region.
-    usual = seller.region_id if wanted.currency is None else None
-    made = await ctx.sources.medusa.create_cart(
-        NewCart(
-            items=wanted.items,
-            email=email,
-            sales_channel_id=seller.channel_ids[0],
-            region_id=wanted.region_id or usual,
-            currency=wanted.currency,
-            address=wanted.address,
+    made = await _cart_made_before(ctx)
+    if made is None:
+        # A region or currency that the caller names wins over the client's usual region.
+        usual = seller.region_id if wanted.currency is None else None
+        made = await ctx.sources.medusa.create_cart(
+            NewCart(
+                items=wanted.items,
+                email=email,
+                sales_channel_id=seller.channel_ids[0],
+                region_id=wanted.region_id or usual,
+                currency=wanted.currency,
+                address=wanted.address,
+            )
         )
-    )
+        await note(ctx, CART, made.id)
     await ctx.sources.mongo.record_ownership(BackendName.MEDUSA, made.id, seller.client_id, user.id if user else None)
     await keep_customer(ctx, user, made.customer_id)
     return made
+
+
+async def _cart_made_before(ctx: Context) -> CartRecord | None:
+    """What an earlier try under the same key has made. Medusa finds no cart but by its id, so that one whose id was
+    lost on the way stays behind, empty of consequences."""
+    cart_id = noted(ctx, CART)
+    return None if cart_id is None else await ctx.sources.medusa.cart(cart_id)
 
 
 async def add_cart_item(ctx: Context, cart_id: str, variant_id: str, quantity: int) -> CartRecord:
@@ -95,6 +112,11 @@ async def add_cart_item(ctx: Context, cart_id: str, variant_id: str, quantity: i
         raise Conflict("this cart has become an order")
     channels = [found.sales_channel_id] if found.sales_channel_id else None
     await check_items(ctx, [NewItem(variant_id, quantity)], channels)
+    held = sum(item.quantity for item in found.items if item.variant_id == variant_id)
+    before = noted(ctx, QUANTITY)
+    if before is not None and held != int(before):
+        return found  # an earlier try under the same key has added it, though nobody saw the answer
+    await note(ctx, QUANTITY, str(held))
     return await ctx.sources.medusa.add_cart_item(cart_id, variant_id, quantity)
 
 
@@ -137,14 +159,16 @@ def email_for(user: UserRecord | None, email: str | None) -> str | None:
 
 async def keep_customer(ctx: Context, user: UserRecord | None, customer_id: str | None) -> None:
     """Remember the customer that Medusa made for a user, so that its orders are theirs."""
-    if user is not None and customer_id is not None and customer_id not in user.medusa_customer_ids:
-        await ctx.sources.mongo.add_medusa_customer_id(user.id, customer_id)
+    if user is None or customer_id is None or customer_id in user.medusa_customer_ids:
+        return
+    if await ctx.sources.mongo.add_medusa_customer_id(user.id, customer_id):
+        await ctx.sources.identities.changed()
 
 
 async def seller_for(ctx: Context, user: UserRecord | None) -> Seller:
     """Who sells to this user, or to anybody on the caller's behalf.
 
-    Raises Forbidden when the client sells nowhere, BadUserInput when nobody says which client it is.
+    Raises Forbidden when the client sells nowhere, BadUserInput for an inactive one and when nobody says which it is.
     """
     principal = ctx.principal
     client_id = principal.client_id or (user.client_id if user else None)
@@ -153,6 +177,8 @@ async def seller_for(ctx: Context, user: UserRecord | None) -> Seller:
             raise BadUserInput("`userId` is needed: it says for which client this is")
         return Seller(None, await _default_channels(ctx))
     client = await ctx.loader(ClientById).load(client_id)
+    if client is not None and not client.is_active:
+        raise BadUserInput("this client is not active")
     scope = client.backend_scope if client else None
     if scope is None or not scope.medusa_sales_channel_ids:
         raise Forbidden("this client has no sales channel")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
 
 from core import operation
+from core.kept import Kept
 from core.principals import Principal
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Context:
 
     `request_id` and `timeout_s` are what the caller asked for, if they did; `is_traced`: they want to see the calls
     that were made, and may; `may_subscribe`: their connection can carry more than one answer; `address`: where in the
-    network they are, for the audit.
+    network they are, for the audit; `caller_key`: the idempotency key that the connection itself came with; `operator`:
+    which account of this machine's acts, at the command line, where there is no caller.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Context:
         is_traced: bool = False,
         may_subscribe: bool = True,
         address: str | None = None,
+        caller_key: str | None = None,
+        operator: str | None = None,
     ) -> None:
         self.sources = sources
         self.principal = principal
@@ -51,6 +55,16 @@ class Context:
         self.is_traced = is_traced
         self.may_subscribe = may_subscribe
         self.address = address
+        self.caller_key = caller_key
+        self.operator = operator
+        self.shape: Callable[[Any, Kept], Any] | None = None
+        """What the entrance makes of the answer's data and of what backends have said; None: nothing else."""
+
+    def idempotency_key(self, part: str = "") -> str | None:
+        """The effective key of the mutation's field that runs, or of one `part` of what it does: the same when the
+        caller repeats the request, and nobody else's. None where the caller gave no key."""
+        keyed = operation.current().keyed
+        return None if keyed is None else keyed.key_of_field(part)
 
     def loader(self, cls: type[L]) -> L:
         """This operation's loader of that class, made on first use."""

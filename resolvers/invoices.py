@@ -11,7 +11,7 @@ from decimal import Decimal
 from core.backends import BackendName
 from core.concurrency import bounded_map
 from core.errors import BadUserInput, Forbidden, NotFound
-from core.principals import Principal, PrincipalKind
+from core.principals import Principal
 from datasources.erpnext import (
     MAX_KEYS,
     InvoiceItemRecord,
@@ -24,10 +24,12 @@ from datasources.erpnext import (
 from datasources.medusa import OrderRecord
 from datasources.mongo import ClientRecord, UserRecord
 from resolvers import orders, users
+from resolvers.bounds import check_length
+from resolvers.buyers import BuyerOfOrder
 from resolvers.clients import ClientById
 from resolvers.context import Context, Loader, ManyByKey, OneByKey
 from resolvers.pages import Page, checked_first, no_rows, offset_after, offset_page
-from resolvers.users import UserByErpCustomerId, UserByMedusaCustomerId
+from resolvers.users import UserByErpCustomerId
 
 SHARED_ROWS = 500
 """At most, of a page that several lists share."""
@@ -59,11 +61,8 @@ class InvoiceToMake:
 
 def companies_of(principal: Principal) -> tuple[str, ...] | None:
     """The companies whose books a principal may see; None: all, which is for services alone."""
-    if principal.is_service:
-        return None
-    if principal.backend_scope is None or (principal.kind is PrincipalKind.PLATFORM and not principal.is_server_side):
-        return ()
-    return principal.backend_scope.erp_companies
+    scope = principal.visible_scope
+    return None if scope is None else scope.erp_companies
 
 
 class InvoiceById(OneByKey[str, InvoiceRecord]):
@@ -73,7 +72,11 @@ class InvoiceById(OneByKey[str, InvoiceRecord]):
         if companies_of(self.ctx.principal) == ():
             return []
         found = await self.sources.erpnext.invoices_by_ids(keys)
-        seen = await asyncio.gather(*(_may_see(self.ctx, invoice) for invoice in found))
+        absent = set(keys) - {invoice.id for invoice in found}
+        seen, _ = await asyncio.gather(
+            asyncio.gather(*(may_see(self.ctx, invoice) for invoice in found)),
+            asyncio.gather(*(_seek(self.ctx, key) for key in absent)),
+        )
         return [invoice for invoice, is_seen in zip(found, seen, strict=True) if is_seen]
 
     def key(self, row: InvoiceRecord) -> str:
@@ -196,18 +199,19 @@ async def invoices_of_user(
 
 
 async def create_invoice(ctx: Context, new: InvoiceToMake) -> InvoiceRecord:
-    """Invoice a customer, for an order or for nothing but its lines. An order that has an invoice keeps that one.
+    """Invoice a customer, for an order or for nothing but its lines. An order that has an invoice keeps that one;
+    without an order the same holds for the same idempotency key.
 
     Raises NotFound for a customer or order that is not theirs, BadUserInput for lines that make no sense and for an
     order of somebody else, Forbidden where there is no company to invoice in their name.
     """
-    _check_items(new.items)
+    check_items(new.items)
     user, order = await asyncio.gather(_customer(ctx, new.customer_id), _order(ctx, new.order_id))
-    if user is not None and order is not None and order.customer_id not in user.medusa_customer_ids:
+    if user is not None and order is not None and not await orders.is_of_user(ctx, order, user):
         raise BadUserInput("`orderId` is not an order of this customer")
     buyer = user
-    if buyer is None and order is not None and order.customer_id is not None:
-        buyer = await ctx.loader(UserByMedusaCustomerId).load(order.customer_id)
+    if buyer is None and order is not None and order.buyer is not None:
+        buyer = await ctx.loader(BuyerOfOrder).load(order.buyer)
     client = await ctx.loader(ClientById).load(buyer.client_id) if buyer else None
     made = await ctx.sources.erpnext.create_invoice(
         NewInvoice(
@@ -215,6 +219,7 @@ async def create_invoice(ctx: Context, new: InvoiceToMake) -> InvoiceRecord:
             company=_company(ctx, client),
             items=new.items,
             order_id=order.id if order else None,
+            idempotency_key=ctx.idempotency_key(),
             currency=order.currency if order else None,
             due_date=new.due_date,
         )
@@ -228,20 +233,25 @@ async def create_invoice(ctx: Context, new: InvoiceToMake) -> InvoiceRecord:
     return made
 
 
-async def _may_see(ctx: Context, invoice: InvoiceRecord) -> bool:
-    """Theirs by company, and for customers by name or by the order that it is for."""
+async def may_see(ctx: Context, invoice: InvoiceRecord) -> bool:
+    """Whether an invoice is one that the caller may see: theirs by company, and for customers by name or by the order
+    that it is for."""
     companies = companies_of(ctx.principal)
-    if companies is not None and invoice.company not in companies:
-        return False
-    if not ctx.principal.is_customer or invoice.customer_id == ctx.principal.erp_customer_id:
-        return True
-    return invoice.order_id is not None and await orders.order(ctx, invoice.order_id) is not None
+    is_of_company = companies is None or invoice.company in companies
+    if not ctx.principal.is_customer or (is_of_company and invoice.customer_id == ctx.principal.erp_customer_id):
+        return is_of_company
+    return await _seek(ctx, invoice.order_id or invoice.id) and is_of_company
+
+
+async def _seek(ctx: Context, order_id: str) -> bool:
+    """Whether a customer may see an order. It is asked for an invoice that is not there too, which must not be told
+    from a stranger's by the time that it takes."""
+    return ctx.principal.is_customer and await orders.order(ctx, order_id) is not None
 
 
 def _selection(principal: Principal, wanted: InvoiceWanted, companies: tuple[str, ...] | None) -> InvoiceSelection:
     """Raises BadUserInput for more orders than one call asks for."""
-    if wanted.order_ids is not None and len(wanted.order_ids) > MAX_KEYS:
-        raise BadUserInput(f"`orderIds` holds at most {MAX_KEYS}, not {len(wanted.order_ids)}")
+    check_length("orderIds", wanted.order_ids, MAX_KEYS)
     customers: tuple[str, ...] | None = None if wanted.customer_id is None else (wanted.customer_id,)
     if principal.is_customer:
         own = principal.erp_customer_id
@@ -295,7 +305,8 @@ def _together(selections: list[InvoiceSelection]) -> InvoiceSelection:
     )
 
 
-def _check_items(items: Sequence[NewInvoiceItem]) -> None:
+def check_items(items: Sequence[NewInvoiceItem]) -> None:
+    """Raises BadUserInput for no lines, and for quantities and rates that make no sense."""
     if not items:
         raise BadUserInput("`items` is empty")
     for item in items:

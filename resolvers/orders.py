@@ -11,14 +11,15 @@ from core.address import Address
 from core.concurrency import bounded_map
 from core.errors import BadUserInput, NotFound
 from core.principals import Principal
-from datasources.medusa import NewItem, OrderRecord, OrderStatus, Rows
+from datasources.medusa import MAX_IDS, NewItem, OrderRecord, OrderStatus, Rows
 from datasources.mongo import ClientRecord, UserRecord
 from resolvers import users
+from resolvers.bounds import check_length
 from resolvers.carts import CartWanted, create_cart, email_for, keep_customer, owned_cart
 from resolvers.clients import ClientById
 from resolvers.context import Context, Loader, OneByKey
 from resolvers.pages import MAX_FIRST, Page, checked_first, no_rows, offset_after, offset_page
-from resolvers.products import channels_of, check_number_of_ids
+from resolvers.products import channels_of
 from resolvers.users import user_to_act_for
 
 
@@ -44,7 +45,7 @@ class NewOrder:
     shipping_address: Address | None = None
 
 
-def is_theirs(principal: Principal, order: OrderRecord) -> bool:
+def may_see(principal: Principal, order: OrderRecord) -> bool:
     """Whether an order is one that a principal may see."""
     channels = channels_of(principal)
     if channels is not None and order.sales_channel_id not in channels:
@@ -58,7 +59,7 @@ class OrderById(OneByKey[str, OrderRecord]):
     async def fetch(self, keys: list[str]) -> list[OrderRecord]:
         principal = self.ctx.principal
         found = await self.sources.medusa.orders_by_ids(keys, channel_ids=channels_of(principal))
-        return [order for order in found if is_theirs(principal, order)]
+        return [order for order in found if may_see(principal, order)]
 
     def key(self, row: OrderRecord) -> str:
         return row.id
@@ -177,7 +178,7 @@ async def order(ctx: Context, id: str) -> OrderRecord | None:
 async def orders(ctx: Context, *, first: int | None, after: str | None, wanted: OrderWanted) -> Page[OrderRecord]:
     """Newest first. Raises BadUserInput for more than 300 ids."""
     limit, offset = checked_first(first), offset_after(after)
-    check_number_of_ids(wanted.ids)
+    check_length("ids", wanted.ids, MAX_IDS)
     customer_ids = ctx.principal.medusa_customer_ids if ctx.principal.is_customer else None
     channels = channels_of(ctx.principal)
     if wanted.user_id is not None:
@@ -193,7 +194,7 @@ async def orders_of_client(
     """Those in the client's sales channels that the caller may see, newest first."""
     wanted = wanted or OrderWanted()
     limit, offset = checked_first(first), offset_after(after)
-    check_number_of_ids(wanted.ids)
+    check_length("ids", wanted.ids, MAX_IDS)
     channels = client.backend_scope.medusa_sales_channel_ids if client.backend_scope else ()
     seen = channels_of(ctx.principal)
     if seen is not None:
@@ -217,13 +218,18 @@ async def channels_of_user(ctx: Context, user: UserRecord) -> tuple[str, ...]:
     return theirs if seen is None else tuple(channel for channel in theirs if channel in seen)
 
 
+async def is_of_user(ctx: Context, order: OrderRecord, user: UserRecord) -> bool:
+    """Whether a user whom the caller may see has placed this order."""
+    return order.customer_id in user.medusa_customer_ids and order.sales_channel_id in await channels_of_user(ctx, user)
+
+
 async def orders_of_user(
     ctx: Context, user: UserRecord, *, first: int | None, after: str | None, wanted: OrderWanted | None
 ) -> Page[OrderRecord]:
     """What this user has ordered, newest first; nothing for callers who may not see the user's rows."""
     wanted = wanted or OrderWanted()
     limit, offset = checked_first(first), offset_after(after)
-    check_number_of_ids(wanted.ids)
+    check_length("ids", wanted.ids, MAX_IDS)
     if not (users.may_see(ctx.principal, user) and wanted.user_id in (None, user.id)):
         return no_rows()
     channels = await channels_of_user(ctx, user)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from core.backends import BackendName
 from core.principals import Principal
 from datasources.mongo import OwnershipRecord
+from resolvers.context import OneByKey
 from resolvers.users import visible_client_ids
+
+
+class OwnerOfDelivery(OneByKey[str, OwnershipRecord]):
+    """What is recorded about a delivery, whosever it is."""
+
+    async def fetch(self, keys: list[str]) -> list[OwnershipRecord]:
+        return await self.sources.mongo.owners(BackendName.FLEETBASE, keys)
+
+    def key(self, row: OwnershipRecord) -> str:
+        return row.row_id
 
 
 def owns(principal: Principal, owner: OwnershipRecord | None) -> bool:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.errors import BadUserInput
-from core.principals import Principal, PrincipalKind
+from core.principals import Principal
 from datasources.erpnext import MAX_KEYS, StockLevelRecord
+from resolvers.bounds import check_length
 from resolvers.context import Context, ManyByKey
 from resolvers.pages import Page, checked_first, no_rows, offset_after, offset_page
 
 
 def warehouses_of(principal: Principal) -> tuple[str, ...] | None:
     """The warehouses that a principal may look into; None: all, which is for services alone."""
-    if principal.is_service:
-        return None
-    if principal.backend_scope is None or (principal.kind is PrincipalKind.PLATFORM and not principal.is_server_side):
-        return ()
-    return principal.backend_scope.erp_warehouses
+    scope = principal.visible_scope
+    return None if scope is None else scope.erp_warehouses
 
 
 class StockLevelsBySku(ManyByKey[str, StockLevelRecord]):
@@ -35,8 +32,7 @@ async def stock_levels(
 ) -> Page[StockLevelRecord]:
     """By SKU, then warehouse. Raises BadUserInput for more than 500 SKUs."""
     limit, offset = checked_first(first, default=50), offset_after(after)
-    if skus is not None and len(skus) > MAX_KEYS:
-        raise BadUserInput(f"`skus` holds at most {MAX_KEYS}, not {len(skus)}")
+    check_length("skus", skus, MAX_KEYS)
     warehouses = warehouses_of(ctx.principal)
     if warehouse is not None:
         warehouses = (warehouse,) if warehouses is None or warehouse in warehouses else ()

@@ -21,7 +21,8 @@ from core import operation
 from core.address import Address
 from core.concurrency import bounded_map
 from core.errors import BadUserInput, IdempotencyConflict, NotFound
-from core.principals import Principal, PrincipalKind
+from core.idempotency import checked_key, effective_key
+from core.principals import Principal
 from datasources.medusa import NewItem
 from datasources.mongo import ClientRecord, UserRecord
 from datasources.temporal import (
@@ -39,7 +40,7 @@ from resolvers.pages import MAX_FIRST, Edge, Page, checked_first, decode_cursor,
 from resolvers.users import user_to_act_for, visible_client_ids
 from workflows.contracts import SIGNALS, STEPS, OrderData, OrderFulfillment, OrderItem
 
-MAX_ITEMS, MAX_QUANTITY, MAX_KEY = 100, 10_000, 255
+MAX_ITEMS, MAX_QUANTITY = 100, 10_000
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -70,12 +71,29 @@ class NewFulfilment:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
+class WorkflowById(OneByKey[str, WorkflowRecord]):
+    """The newest run under an id, where the principal may see it. One alone is as it is at this moment; several are as
+    they are listed."""
+
+    async def fetch(self, keys: list[str]) -> list[WorkflowRecord]:
+        if len(keys) > 1:
+            found = await self.sources.temporal.workflows_by_ids(keys)
+        else:
+            alone = await self.sources.temporal.describe(keys[0])
+            found = [] if alone is None else [alone]
+        theirs = [row for row in found if may_see(self.ctx.principal, row)]
+        return sorted(theirs, key=lambda row: row.started_at or LONG_AGO)  # the last of several is kept
+
+    def key(self, row: WorkflowRecord) -> str:
+        return row.id
+
+
 class WorkflowByOrderId(OneByKey[str, WorkflowRecord]):
     """The newest workflow about an order, where the principal may see it."""
 
     async def fetch(self, keys: list[str]) -> list[WorkflowRecord]:
         found = await self.sources.temporal.workflows_by_order_ids(keys)
-        theirs = [row for row in found if is_theirs(self.ctx.principal, row)]
+        theirs = [row for row in found if may_see(self.ctx.principal, row)]
         return sorted(theirs, key=lambda row: row.started_at or LONG_AGO)  # the last of several is kept
 
     def key(self, row: WorkflowRecord) -> str:
@@ -87,24 +105,24 @@ class ChildrenByWorkflowId(ManyByKey[str, WorkflowRecord]):
 
     async def fetch(self, keys: list[str]) -> list[WorkflowRecord]:
         found = await self.sources.temporal.children_by_parent_ids(keys)
-        return [row for row in found if is_theirs(self.ctx.principal, row)]
+        return [row for row in found if may_see(self.ctx.principal, row)]
 
     def key(self, row: WorkflowRecord) -> str:
         return row.parent_id or ""
 
 
-def is_theirs(principal: Principal, row: WorkflowRecord) -> bool:
+def may_see(principal: Principal, row: WorkflowRecord) -> bool:
     """Whether a workflow is one that a principal may see, as its search attributes tell."""
-    if principal.is_customer:
-        return row.user_id == principal.user_id
     client_ids = visible_client_ids(principal)
-    return client_ids is None or row.client_id in client_ids
+    if client_ids is not None and row.client_id not in client_ids:
+        return False
+    return not principal.is_customer or row.user_id == principal.user_id
 
 
 async def workflow(ctx: Context, id: str) -> WorkflowRecord | None:
     """None for one that is not there, or not theirs."""
     found = await ctx.sources.temporal.describe(id)
-    return found if found is not None and is_theirs(ctx.principal, found) else None
+    return found if found is not None and may_see(ctx.principal, found) else None
 
 
 async def workflows(
@@ -154,7 +172,7 @@ async def follow(ctx: Context, id: str) -> AsyncGenerator[WorkflowRecord, None]:
         raise NotFound("there is no such workflow")
     async with aclosing(ctx.sources.temporal.watch(id)) as states:
         async for heard in states:
-            operation.enter(operation.Operation(request_id=operation.current().request_id))
+            operation.enter(operation.current().renewed())
             yield heard.item
 
 
@@ -316,7 +334,7 @@ async def fulfil_order(ctx: Context, new: NewFulfilment, *, field: str = "fulfil
     data = OrderData(items, new.shipping_address, new.payment_method_id)
     order = OrderFulfillment(new.action, user.id, client.id, data)
     memo = Memo(steps=STEPS[WorkflowType.ORDER_FULFILLMENT], input_digest=_digest(order))
-    workflow_id = f"order-fulfillment-{_effective_key(ctx.principal, field, new.idempotency_key)}"
+    workflow_id = f"order-fulfillment-{_effective_key(ctx, field, new.idempotency_key)}"
     planned = WorkflowRecord(
         id=workflow_id,
         type=WorkflowType.ORDER_FULFILLMENT,
@@ -400,19 +418,12 @@ async def _check_catalogue(ctx: Context, items: Sequence[NewItem], client: Clien
         raise BadUserInput(f"variant {nameless[0]} has no SKU to invoice it by")
 
 
-def _effective_key(principal: Principal, field: str, key: str | None) -> str:
-    """The same for the same caller, field and key, and for nobody else; random without a key."""
-    if key is None:
-        return uuid4().hex
-    if not 1 <= len(key) <= MAX_KEY:
-        raise BadUserInput(f"`idempotencyKey` has 1 to {MAX_KEY} characters")
-    identity = {
-        PrincipalKind.SERVICE: None,
-        PrincipalKind.PLATFORM: principal.client_app_id,
-        PrincipalKind.CLIENT: principal.client_id,
-        PrincipalKind.USER: principal.user_id,
-    }[principal.kind]
-    return hashlib.sha256(orjson.dumps([principal.kind.value, identity, field, key])).hexdigest()
+def _effective_key(ctx: Context, field: str, key: str | None) -> str:
+    """What the work is known by. A key in the input wins over the request's: it names this work, whichever operation
+    it comes in, while the other one names that operation. Random without either."""
+    if key is not None:
+        return effective_key(ctx.principal.id, "", field, checked_key(key, "idempotencyKey"))
+    return ctx.idempotency_key() or uuid4().hex
 
 
 def _digest(order: OrderFulfillment) -> str:

@@ -17,8 +17,14 @@ def banner(settings: Settings, new: DemoCredentials | None) -> str:
         "ERPNext": settings.erpnext.mode,
         "Stripe": settings.stripe.mode,
         "SendGrid": settings.sendgrid.mode,
+        "Twilio": settings.twilio.mode,
+        "OpenAI": settings.openai.mode,
+        "walt.id": settings.waltid.mode,
+        "Payload": settings.payload.mode,
+        "Strapi": settings.strapi.mode,
+        "MinIO": settings.minio.mode,
     }
-    lines = ["", "OmniStack Gateway", f"  GraphiQL  {address}/graphql", ""]
+    lines = ["", "OmniStack Gateway", f"  GraphiQL  {address}/graphql", f"  REST      {address}/docs", ""]
     lines += [f"  {name:<10}{mode.name}" for name, mode in modes.items()]
     kept = settings.data_dir / "credentials.json"
     if new is None:

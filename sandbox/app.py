@@ -1,4 +1,5 @@
-"""All simulators in one ASGI app: `/medusa`, `/fleetbase`, `/erpnext`, `/stripe`, `/sendgrid`.
+"""All simulators in one ASGI app: `/medusa`, `/fleetbase`, `/erpnext`, `/stripe`, `/payload`, `/sendgrid`, `/twilio`,
+`/openai`, `/waltid`, `/strapi`, `/s3`.
 
 Besides them a control surface for tests and demonstrations, on loopback like everything here:
 
@@ -22,12 +23,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from sandbox import erpnext, fleetbase, medusa, sendgrid, stripe
+from sandbox import erpnext, fleetbase, medusa, openai, payload, s3, sendgrid, strapi, stripe, twilio, waltid
 from sandbox.faults import FaultLine
 from sandbox.store import Store
 
 SIMULATORS = {
-    module.__name__.removeprefix("sandbox."): module for module in (medusa, fleetbase, erpnext, stripe, sendgrid)
+    module.__name__.removeprefix("sandbox."): module
+    for module in (medusa, fleetbase, erpnext, stripe, payload, sendgrid, twilio, openai, waltid, strapi, s3)
 }
 
 

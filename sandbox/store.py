@@ -20,6 +20,7 @@ class Store:
     """Rows of one simulator. `path=None` keeps them in memory only."""
 
     def __init__(self, path: Path | None) -> None:
+        self.path = path
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")

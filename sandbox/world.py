@@ -36,6 +36,11 @@ def short(prefix: str, n: int) -> str:
     return f"{prefix}_demo{n:06d}"
 
 
+def document_id(prefix: str, n: int) -> str:
+    """A Strapi-shaped id: 24 lower-case alphanumerics."""
+    return f"{prefix}{n:0{24 - len(prefix)}d}"
+
+
 def object_id(kind: int, n: int) -> str:
     """A MongoDB-shaped id: 24 hexadecimal digits."""
     return f"{kind:08x}{n:016x}"
@@ -112,6 +117,11 @@ class Person:
     @property
     def wallet_id(self) -> str:
         return f"00000000-0000-4000-8000-{self.n:012d}"
+
+    @property
+    def print_customer_id(self) -> str:
+        """Strapi customer of the print shop."""
+        return document_id("customer", self.n)
 
     @property
     def contact_id(self) -> str:
@@ -263,6 +273,10 @@ class World:
     @cached_property
     def customers(self) -> tuple[Person, ...]:
         return tuple(person for person in self.people if person.role == "CUSTOMER")
+
+    def print_customer_ids(self, client: Client) -> list[str]:
+        """The print shop's customers that are in a client's scope."""
+        return [person.print_customer_id for person in self.customers if person.client is client]
 
     @cached_property
     def categories(self) -> tuple[Category, ...]:

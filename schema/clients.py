@@ -6,15 +6,25 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
+from msgspec import UNSET
 
-from datasources.mongo import BackendScopeRecord, ClientAppRecord, ClientRecord
+from core.address import Address
+from core.scopes import SERVICE_ONLY
+from datasources.mongo import (
+    BackendScopeRecord,
+    ClientAppRecord,
+    ClientChanges,
+    ClientRecord,
+    PlaceRecord,
+    PointRecord,
+)
 from resolvers import clients, families, invoices, orders, users
-from resolvers.clients import ClientAppById, ClientWanted
-from schema.directives import requires
+from resolvers.clients import ClientAppById, ClientToRegister, ClientWanted
+from schema.directives import BY_ID, requires
 from schema.families import Family
-from schema.fields import link
+from schema.fields import link, secret
 from schema.info import Info
-from schema.inputs import given
+from schema.inputs import AddressInput, given, or_as_before
 from schema.pages import Connection
 from schema.scalars import CurrencyCode, Place, Scope
 from schema.users import User, UserFilter, users_wanted
@@ -51,7 +61,7 @@ class BackendScope:
     pickup: Place | None = strawberry.field(description="Where its deliveries start.")
 
 
-@strawberry.type(description="A company that uses a platform.")
+@strawberry.type(description="A company that uses a platform.", directives=[BY_ID])
 class Client:
     id: strawberry.ID
     external_id: strawberry.ID | None = strawberry.field(description="The platform's own id of this client.")
@@ -69,10 +79,12 @@ class Client:
     created_at: datetime
     updated_at: datetime
 
-    @strawberry.field(description="Which part of each backend is this client's; what is not set gives nothing.")
-    def backend_scope(parent: strawberry.Parent[ClientRecord]) -> BackendScope | None:
-        scope: BackendScopeRecord | None = parent.backend_scope
-        return scope
+    @strawberry.field(
+        description="Which part of each backend is this client's; what is not set gives nothing. "
+        "Not shown to customers, nor to a platform whose key stands in browsers."
+    )
+    def backend_scope(parent: strawberry.Parent[ClientRecord], info: Info) -> BackendScope | None:
+        return clients.scope_to_show(info.context.principal, parent)
 
     @strawberry.field(description="Its people, newest first.", directives=[requires("core:read")])
     async def users(
@@ -178,3 +190,188 @@ class ClientQuery:
         code: str | None = strawberry.UNSET,
     ) -> Client | None:
         return await clients.client(info.context, id=given(id), external_id=given(external_id), code=given(code))
+
+
+# -- changing ----------------------------------------------------------------------------------------------------------
+
+Overlap = Annotated[int | None, strawberry.argument(description="How long other keys go on working: up to 30 days.")]
+LifeInDays = Annotated[
+    int | None, strawberry.argument(description="When the new key ends by itself, 1 to 3650 days from now; else never.")
+]
+
+
+@strawberry.type(description="A key that was issued for a client.")
+class IssuedClientKey:
+    client: Client
+    api_key: str = secret(of="client", description="Shown here and never again.")
+
+
+@strawberry.type(description="A key that was issued for a platform.")
+class IssuedClientAppKey:
+    client_app: ClientApp
+    api_key: str = secret(of="client_app", description="Shown here and never again.")
+
+
+@strawberry.input(description="A new platform.")
+class RegisterClientAppInput:
+    name: str
+    scopes: list[Scope] = strawberry.field(description="What it and its clients may do; nobody grants what they lack.")
+    is_server_side: bool | None = strawberry.field(
+        default=False, description="Its key never leaves a server, so that it may read its clients' data."
+    )
+
+
+@strawberry.input(description="A new client of a platform.")
+class RegisterClientInput:
+    client_app_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Whose client it is; platforms leave it out."
+    )
+    name: str
+    code: str = strawberry.field(
+        description="Short name, unique on its platform: 1 to 32 letters, digits, `_` and `-`."
+    )
+    external_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="The platform's own id of it, unique there."
+    )
+    default_currency: CurrencyCode | None = strawberry.field(default=strawberry.UNSET, description="EUR unless given.")
+
+    def wanted(self) -> ClientToRegister:
+        return ClientToRegister(
+            name=self.name,
+            code=self.code,
+            external_id=given(self.external_id),
+            default_currency=given(self.default_currency),
+            client_app_id=given(self.client_app_id),
+        )
+
+
+@strawberry.input(description="What is left out stays as it is.")
+class UpdateClientInput:
+    name: str | None = strawberry.UNSET
+    external_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Null: the platform has no id of it any more."
+    )
+    default_currency: CurrencyCode | None = strawberry.UNSET
+
+    def changes(self) -> ClientChanges:
+        return ClientChanges(
+            name=or_as_before(self.name),
+            external_id=UNSET if self.external_id is strawberry.UNSET else self.external_id,
+            default_currency=or_as_before(self.default_currency),
+        )
+
+
+@strawberry.input(description="Which part of each backend is a client's, as a whole: what is left out gives nothing.")
+class BackendScopeInput:
+    medusa_sales_channel_ids: list[strawberry.ID] | None = strawberry.UNSET
+    medusa_region_id: strawberry.ID | None = strawberry.UNSET
+    erp_company: str | None = strawberry.UNSET
+    erp_warehouse: str | None = strawberry.UNSET
+    strapi_customer_ids: list[strawberry.ID] | None = strawberry.UNSET
+    payload_tenant: str | None = strawberry.UNSET
+    pickup: AddressInput | None = strawberry.field(default=strawberry.UNSET, description="Where its deliveries start.")
+
+    def scope(self) -> BackendScopeRecord:
+        pickup = given(self.pickup)
+        return BackendScopeRecord(
+            medusa_sales_channel_ids=tuple(given(self.medusa_sales_channel_ids) or ()),
+            medusa_region_id=given(self.medusa_region_id),
+            erp_company=given(self.erp_company),
+            erp_warehouse=given(self.erp_warehouse),
+            strapi_customer_ids=tuple(given(self.strapi_customer_ids) or ()),
+            payload_tenant=given(self.payload_tenant),
+            pickup=None if pickup is None else _place(pickup.to_address()),
+        )
+
+
+def _place(address: Address) -> PlaceRecord:
+    location = None
+    if address.latitude is not None and address.longitude is not None:
+        location = PointRecord(address.latitude, address.longitude)
+    return PlaceRecord(
+        name=address.name,
+        street=address.street,
+        city=address.city,
+        postal_code=address.postal_code,
+        country=address.country,
+        location=location,
+    )
+
+
+@strawberry.type
+class ClientMutation:
+    @strawberry.mutation(
+        description="Makes a platform and its first key.",
+        directives=[requires(SERVICE_ONLY)],
+    )
+    async def register_client_app(self, info: Info, input: RegisterClientAppInput) -> IssuedClientAppKey | None:
+        issued = await clients.register_client_app(
+            info.context, name=input.name, scopes=list(input.scopes), is_server_side=bool(input.is_server_side)
+        )
+        return IssuedClientAppKey(client_app=issued.owner, api_key=issued.api_key)  # type: ignore[arg-type]
+
+    @strawberry.mutation(
+        description="Makes a client and its first key. A `code` or `externalId` that its platform knows is CONFLICT.",
+        directives=[requires("core:write")],
+    )
+    async def register_client(self, info: Info, input: RegisterClientInput) -> IssuedClientKey | None:
+        issued = await clients.register_client(info.context, input.wanted())
+        return IssuedClientKey(client=issued.owner, api_key=issued.api_key)  # type: ignore[arg-type]
+
+    @strawberry.mutation(description="Changes what a client is called.", directives=[requires("core:write")])
+    async def update_client(self, info: Info, id: strawberry.ID, input: UpdateClientInput) -> Client | None:
+        return await clients.update_client(info.context, id, input.changes())
+
+    @strawberry.mutation(
+        description="Says which part of each backend is a client's, instead of what was said before.",
+        directives=[requires(SERVICE_ONLY)],
+    )
+    async def set_client_backend_scope(self, info: Info, id: strawberry.ID, scope: BackendScopeInput) -> Client | None:
+        return await clients.set_backend_scope(info.context, id, scope.scope())
+
+    @strawberry.mutation(
+        description="Deactivation revokes the client's key at once; activation issues no new one.",
+        directives=[requires("keys:admin")],
+    )
+    async def set_client_active(self, info: Info, id: strawberry.ID, is_active: bool) -> Client | None:
+        return await clients.set_client_active(info.context, id, is_active)
+
+    @strawberry.mutation(
+        description="Deactivation revokes the platform's key at once, and no key of its clients works without it; "
+        "activation issues no new one.",
+        directives=[requires("keys:admin")],
+    )
+    async def set_client_app_active(self, info: Info, id: strawberry.ID, is_active: bool) -> ClientApp | None:
+        return await clients.set_client_app_active(info.context, id, is_active)
+
+    @strawberry.mutation(
+        description="Issues a new key. Every other one works for `overlapSeconds` more, then never.",
+        directives=[requires("keys:admin")],
+    )
+    async def rotate_client_key(
+        self,
+        info: Info,
+        id: strawberry.ID,
+        overlap_seconds: Overlap = 0,
+        expires_in_days: LifeInDays = strawberry.UNSET,
+    ) -> IssuedClientKey | None:
+        issued = await clients.rotate_client_key(
+            info.context, id, overlap_s=overlap_seconds or 0, expires_in_days=given(expires_in_days)
+        )
+        return IssuedClientKey(client=issued.owner, api_key=issued.api_key)  # type: ignore[arg-type]
+
+    @strawberry.mutation(
+        description="Issues a new key. Every other one works for `overlapSeconds` more, then never.",
+        directives=[requires("keys:admin")],
+    )
+    async def rotate_client_app_key(
+        self,
+        info: Info,
+        id: strawberry.ID,
+        overlap_seconds: Overlap = 0,
+        expires_in_days: LifeInDays = strawberry.UNSET,
+    ) -> IssuedClientAppKey | None:
+        issued = await clients.rotate_client_app_key(
+            info.context, id, overlap_s=overlap_seconds or 0, expires_in_days=given(expires_in_days)
+        )
+        return IssuedClientAppKey(client_app=issued.owner, api_key=issued.api_key)  # type: ignore[arg-type]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from datasources.fleetbase import DeliveryRecord
 from resolvers import deliveries
 from resolvers.deliveries import DeliveryWanted
 from resolvers.orders import OrderById
-from schema.directives import requires
+from schema.directives import BY_ID, requires
 from schema.fields import link
 from schema.fleet import Driver, Vehicle
 from schema.info import Info
@@ -50,7 +51,7 @@ class DeliveryEvent:
     created_at: datetime
 
 
-@strawberry.type(description="Goods on their way from one place to another.")
+@strawberry.type(description="Goods on their way from one place to another.", directives=[BY_ID])
 class Delivery:
     id: strawberry.ID
     internal_id: str | None = strawberry.field(
@@ -67,7 +68,6 @@ class Delivery:
     )
     pickup: Place | None
     dropoff: Place | None
-    eta_seconds: int | None = strawberry.field(description="How long the way takes, as computed with the route.")
     distance_meters: int | None = strawberry.field(description="How long the way is, as computed with the route.")
     location: GeoPoint | None = strawberry.field(
         description="With its driver while it is under way, else where it was last reported."
@@ -76,6 +76,13 @@ class Delivery:
     scheduled_at: datetime | None = strawberry.field(description="Not before this time.")
     created_at: datetime
     updated_at: datetime
+
+    @strawberry.field(
+        description="How long the way takes: by `delivery`, from where its driver is now; in lists, as computed with "
+        "the route."
+    )
+    def eta_seconds(parent: strawberry.Parent[DeliveryRecord], info: Info) -> int | None:
+        return deliveries.eta_seconds(info.context, parent)
 
 
 @strawberry.input(description="Orders a delivery. Places without coordinates are looked up by their address.")
@@ -106,9 +113,9 @@ class DeliveryQuery:
         wanted = filter.wanted() if filter else DeliveryWanted()
         return await deliveries.deliveries(info.context, first=first, after=given(after), wanted=wanted)
 
-    @strawberry.field(description="One delivery, as it is at this moment.", directives=[requires("logistics:read")])
+    @strawberry.field(description="One delivery, fresher than in a list.", directives=[requires("logistics:read")])
     async def delivery(self, info: Info, id: strawberry.ID) -> Delivery | None:
-        return await deliveries.delivery(info.context, id)
+        return await deliveries.followed_delivery(info.context, id)
 
 
 @strawberry.type

@@ -10,6 +10,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 
 from core import operation
 from core.errors import GatewayError
+from engine.answers import ToldError
 
 log = logging.getLogger("omnistack.errors")
 
@@ -35,7 +36,9 @@ def readable(error: GraphQLError) -> GraphQLError:
 
 
 def readable_all(errors: list[GraphQLError]) -> list[GraphQLError]:
-    """At most MAX_ERRORS, and one that counts the rest."""
+    """At most MAX_ERRORS, and one that counts the rest. What clients can read already stays as it is."""
+    if all(isinstance(error, ToldError) for error in errors):
+        return errors
     shown = [readable(error) for error in errors[:MAX_ERRORS]]
     if len(errors) > MAX_ERRORS:
         rest = len(errors) - MAX_ERRORS
@@ -52,7 +55,7 @@ def _is_about_a_literal(error: GraphQLError) -> bool:
 
 def _with(error: GraphQLError, message: str, extensions: dict[str, object], request_id: str) -> GraphQLError:
     # No original error: Strawberry would log its traceback again.
-    return GraphQLError(
+    return ToldError(
         message,
         nodes=error.nodes,
         source=error.source,

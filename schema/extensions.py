@@ -76,7 +76,7 @@ class OperationEvent(SchemaExtension):
         yield
         # The next event reads anew: loaders remember, and calls add up, within one.
         add_calls(self._upstream, self._running.calls)
-        self._running = Operation(request_id=self._running.request_id)
+        self._running = self._running.renewed()
         operation.enter(self._running)
 
     def get_results(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import strawberry
 
+from engine.idempotency import SECRET
 from resolvers.context import Loader
 from schema.info import Info
 from schema.scalars import Money, money_of
@@ -50,3 +51,9 @@ def money(attribute: str, *, description: str | None = None) -> Any:
         return None if amount is None else money_of(amount, root.currency)
 
     return strawberry.field(resolver=resolve, description=description, metadata={"money": attribute})
+
+
+def secret(*, of: str | None = None, description: str | None = None) -> Any:
+    """An attribute that is shown this once: no answer that holds it is ever kept. It is a secret of the record in the
+    attribute `of` beside it; None: of the record that it is an attribute of."""
+    return strawberry.field(description=description, metadata={SECRET: of})

@@ -7,7 +7,7 @@ from strawberry.scalars import JSON
 
 from datasources.fleetbase import DriverRecord
 from resolvers import fleet
-from schema.directives import requires
+from schema.directives import cached, requires
 from schema.info import Info
 from schema.inputs import given
 from schema.pages import Connection
@@ -74,6 +74,6 @@ class FleetQuery:
     ) -> Connection[Fleet] | None:
         return await fleet.fleets(info.context, first=first, after=given(after))
 
-    @strawberry.field(description="Where deliveries are made.", directives=[requires("logistics:read")])
+    @strawberry.field(description="Where deliveries are made.", directives=[requires("logistics:read"), cached(300)])
     async def service_zones(self, info: Info) -> list[ServiceZone] | None:
         return await fleet.service_zones(info.context)

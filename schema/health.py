@@ -11,9 +11,9 @@ from core.backends import BackendMode, BackendName
 from datasources import CircuitState, SystemState
 from resolvers import health
 from resolvers.health import HealthStatus
+from schema.directives import Authenticated
 from schema.info import Info
 
-strawberry.enum(BackendName, description="A system behind the gateway; OMNISTACK is its own store.")
 strawberry.enum(
     BackendMode,
     description="SANDBOX answers come from the built-in simulator, EMBEDDED from an engine the gateway started, "
@@ -52,6 +52,9 @@ class Health:
 
 @strawberry.type
 class HealthQuery:
-    @strawberry.field(description="Every backend's state, measured now. Needs no credentials beyond any valid one.")
+    @strawberry.field(
+        description="Every backend's state, measured now. Needs no credentials beyond any valid one.",
+        directives=[Authenticated()],
+    )
     async def health(self, info: Info) -> Health:
         return await health.health(info.context)

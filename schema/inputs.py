@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import strawberry
+from msgspec import UNSET, UnsetType
 
 from core.address import Address
 from core.errors import BadUserInput
@@ -19,6 +20,12 @@ LONGEST_LINE = 200
 def given(value: T | None) -> T | None:
     """What the caller said, and None for what they left out. An empty text is something they said."""
     return None if value is strawberry.UNSET else value
+
+
+def or_as_before(value: T | None) -> T | UnsetType:
+    """Of something that everything of its kind has: left out or null, it stays what it was."""
+    said = given(value)
+    return UNSET if said is None else said
 
 
 def instant(moment: datetime | None) -> datetime | None:

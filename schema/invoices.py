@@ -10,11 +10,11 @@ import strawberry
 
 from datasources.erpnext import NewInvoiceItem
 from resolvers import invoices
+from resolvers.buyers import BuyerOfInvoice
 from resolvers.invoices import InvoiceItemsByInvoice, InvoiceToMake, InvoiceWanted
 from resolvers.orders import OrderById
 from resolvers.products import ProductBySku
-from resolvers.users import UserByErpCustomerId
-from schema.directives import requires
+from schema.directives import BY_ID, requires
 from schema.fields import link, money
 from schema.info import Info
 from schema.inputs import given
@@ -66,15 +66,15 @@ class InvoiceItem:
     )
 
 
-@strawberry.type(description="What a customer owes, or owed, to a company.")
+@strawberry.type(description="What a customer owes, or owed, to a company.", directives=[BY_ID])
 class Invoice:
     id: strawberry.ID = strawberry.field(description="The ERP's name of it.")
     number: str = strawberry.field(description="As it is printed.")
     status: str = strawberry.field(description="The ERP's word, such as `Unpaid`, `Paid`, `Overdue` or `Cancelled`.")
     customer_name: str | None = strawberry.field(description="As the ERP knows them.")
     customer: Annotated[User, strawberry.lazy("schema.users")] | None = link(
-        UserByErpCustomerId,
-        key="customer_id",
+        BuyerOfInvoice,
+        key="buyer",
         description="The user who is invoiced, if the ERP's customer is one.",
         directives=[requires("core:read")],
     )

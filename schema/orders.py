@@ -9,13 +9,13 @@ import strawberry
 
 from datasources.medusa import OrderStatus
 from resolvers import orders
+from resolvers.buyers import BuyerOfOrder
 from resolvers.deliveries import DeliveriesByOrderId, DeliveryByOrderId
 from resolvers.invoices import InvoiceByOrderId, InvoicesByOrderId
 from resolvers.orders import NewOrder, OrderWanted
-from resolvers.users import UserByMedusaCustomerId
 from resolvers.workflows import WorkflowByOrderId
 from schema.carts import LineItem, new_items
-from schema.directives import requires
+from schema.directives import BY_ID, requires
 from schema.fields import link, money
 from schema.info import Info
 from schema.inputs import AddressInput, LineItemInput, given, instant
@@ -51,7 +51,7 @@ class OrderFilter:
         )
 
 
-@strawberry.type(description="What somebody has bought.")
+@strawberry.type(description="What somebody has bought.", directives=[BY_ID])
 class Order:
     id: strawberry.ID
     display_id: int = strawberry.field(description="For people; other systems know it by `id`.")
@@ -66,8 +66,8 @@ class Order:
     total: Money = money("total", description="What is paid.")
     items: list[LineItem]
     customer: Annotated[User, strawberry.lazy("schema.users")] | None = link(
-        UserByMedusaCustomerId,
-        key="customer_id",
+        BuyerOfOrder,
+        key="buyer",
         description="The user who ordered; null for guests.",
         directives=[requires("core:read")],
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 import strawberry
+from strawberry.federation.schema_directives import Shareable
 
 T = TypeVar("T")
 
 
-@strawberry.type(description="Where a page stands in its list.")
+@strawberry.type(description="Where a page stands in its list.", directives=[Shareable()])
 class PageInfo:
     has_next_page: bool
     has_previous_page: bool

@@ -9,7 +9,7 @@ import strawberry
 
 from resolvers import products
 from resolvers.products import CategoryById, InventoryByVariantId, ProductWanted
-from schema.directives import requires
+from schema.directives import BY_ID, cached, requires
 from schema.fields import link
 from schema.info import Info
 from schema.inputs import given
@@ -62,7 +62,7 @@ class ProductVariant:
     )
 
 
-@strawberry.type(description="Something that is sold.")
+@strawberry.type(description="Something that is sold.", directives=[BY_ID])
 class Product:
     id: strawberry.ID
     title: str
@@ -92,7 +92,7 @@ class Store:
 
 @strawberry.type
 class ProductQuery:
-    @strawberry.field(description="Products, newest first.", directives=[requires("commerce:read")])
+    @strawberry.field(description="Products, newest first.", directives=[requires("commerce:read"), cached(30)])
     async def products(
         self,
         info: Info,
@@ -104,7 +104,8 @@ class ProductQuery:
         return await products.products(info.context, first=first, after=given(after), wanted=wanted)
 
     @strawberry.field(
-        description="One product, by id or by handle: exactly one of them.", directives=[requires("commerce:read")]
+        description="One product, by id or by handle: exactly one of them.",
+        directives=[requires("commerce:read"), cached(30)],
     )
     async def product(
         self,
@@ -114,12 +115,14 @@ class ProductQuery:
     ) -> Product | None:
         return await products.product(info.context, id=given(id), handle=given(handle))
 
-    @strawberry.field(description="Groups of products, newest first.", directives=[requires("commerce:read")])
+    @strawberry.field(
+        description="Groups of products, newest first.", directives=[requires("commerce:read"), cached(300)]
+    )
     async def categories(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[Category] | None:
         return await products.categories(info.context, first=first, after=given(after))
 
-    @strawberry.field(description="The shops; normally one.", directives=[requires("commerce:read")])
+    @strawberry.field(description="The shops; normally one.", directives=[requires("commerce:read"), cached(300)])
     async def stores(self, info: Info) -> list[Store] | None:
         return await products.stores(info.context)

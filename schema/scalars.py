@@ -6,12 +6,17 @@ from decimal import Decimal
 from typing import NewType
 
 import strawberry
+from starlette.datastructures import UploadFile
 from strawberry.types.scalar import ScalarDefinition, scalar
 
-from core.money import written
+from core.backends import BackendName
+from core.money import CURRENCIES, written
 
 CurrencyCode = NewType("CurrencyCode", str)
 Scope = NewType("Scope", str)
+Upload = NewType("Upload", UploadFile)
+
+strawberry.enum(BackendName, description="A system behind the gateway; OMNISTACK is its own store.")
 
 SCALARS: dict[object, ScalarDefinition] = {
     CurrencyCode: scalar(
@@ -23,13 +28,24 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=str,
         parse_value=str,
     ),
+    Upload: scalar(
+        name="Upload",
+        description="A file of a multipart request. In the variables null stands in its place.",
+        parse_value=lambda value: _upload(value),
+    ),
 }
 
 
 def _currency(value: object) -> str:
-    if not (isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha()):
-        raise ValueError("a currency is a code of three letters, such as EUR")
+    if not (isinstance(value, str) and value.isascii() and value.upper() in CURRENCIES):
+        raise ValueError("a currency is a code of three letters of ISO 4217, such as EUR")
     return value.upper()
+
+
+def _upload(value: object) -> UploadFile:
+    if not isinstance(value, UploadFile):
+        raise TypeError("a file comes as a part of a multipart request, and by a variable")
+    return value
 
 
 @strawberry.type(description="An amount in major units (12.50 is twelve and a half) with its currency.")

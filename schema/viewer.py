@@ -9,6 +9,7 @@ import strawberry
 from core.principals import Principal, PrincipalKind
 from resolvers.clients import ClientAppById, ClientById
 from resolvers.users import UserById
+from schema.directives import Authenticated
 from schema.fields import link
 from schema.info import Info
 from schema.scalars import Scope
@@ -41,7 +42,8 @@ class Viewer:
 @strawberry.type
 class ViewerQuery:
     @strawberry.field(
-        description="Who is calling: kind of principal, scopes, the user or client behind the credentials."
+        description="Who is calling: kind of principal, scopes, the user or client behind the credentials.",
+        directives=[Authenticated()],
     )
     def viewer(self, info: Info) -> Viewer:
         return info.context.principal

@@ -16,7 +16,7 @@ from resolvers.orders import OrderById
 from resolvers.users import UserById
 from resolvers.workflows import ChildrenByWorkflowId, NewFulfilment, WorkflowWanted
 from schema.carts import new_items
-from schema.directives import requires
+from schema.directives import BY_ID, requires
 from schema.fields import link
 from schema.info import Info
 from schema.inputs import AddressInput, LineItemInput, given
@@ -71,7 +71,9 @@ class WorkflowError:
     compensated: bool = strawberry.field(description="Whether everything that was done has been undone.")
 
 
-@strawberry.type(description="Work that takes its time: watch it with `Subscription.workflowStatus`.")
+@strawberry.type(
+    description="Work that takes its time: watch it with `Subscription.workflowStatus`.", directives=[BY_ID]
+)
 class Workflow:
     id: strawberry.ID
     run_id: strawberry.ID | None

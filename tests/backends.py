@@ -6,24 +6,20 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
-from pydantic import SecretStr
 
-from core.settings import ErpnextSettings, FleetbaseSettings, MedusaSettings
-from datasources.erpnext import Erpnext
-from datasources.fleetbase import Fleetbase
-from datasources.medusa import Medusa
-from sandbox import keys
+from core.demo import DemoCredentials
+from core.signals import LocalSignals
+from datasources.mongo import Mongo
 from sandbox.app import create_app
-from tests.market import Books, Couriers, Market, MemoryMongo, Shop
+from tests.conftest import demo_documents
+from tests.market import Books, Content, Couriers, Market, MemoryMongo, Shop
+from tests.office import Office, open_office
+from tests.printing import PrintShop
+from tests.simulators import open_simulated
 
-MEDUSA = MedusaSettings(api_key=SecretStr(keys.MEDUSA_API_KEY), publishable_key=SecretStr(keys.MEDUSA_PUBLISHABLE_KEY))
-FLEETBASE = FleetbaseSettings(api_key=SecretStr(keys.FLEETBASE_API_KEY), rate_per_minute=None)
-ERPNEXT = ErpnextSettings(
-    api_key=SecretStr(keys.ERPNEXT_API_KEY), api_secret=SecretStr(keys.ERPNEXT_API_SECRET), timeout_s=0.4
-)
-"""Impatient: some tests let it hang."""
+IMPATIENT_S = 0.4
+"""Some tests let a backend hang."""
 
 
 @pytest.fixture(scope="session")
@@ -40,21 +36,19 @@ async def market(demo_rows: Path, tmp_path: Path) -> AsyncIterator[Market]:
     app = create_app(Path(shutil.copytree(demo_rows, tmp_path / "sandbox")))
     lines, stores = app.state.lines, app.state.stores
 
-    def client(backend: str, **headers: str) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(app)
-        return httpx.AsyncClient(base_url=f"http://sandbox/{backend}", transport=transport, headers=headers)
-
-    medusa = Medusa(client("medusa"), MEDUSA)
-    fleetbase = Fleetbase(client("fleetbase", authorization=f"Bearer {keys.FLEETBASE_API_KEY}"), FLEETBASE)
-    erpnext = Erpnext(client("erpnext"), ERPNEXT)
+    signals = LocalSignals()
+    backends = open_simulated(app, signals=signals, erpnext=IMPATIENT_S, payload=IMPATIENT_S)
     yield Market(
-        Shop(stores["medusa"], lines["medusa"], medusa),
-        Couriers(stores["fleetbase"], lines["fleetbase"], fleetbase),
-        Books(stores["erpnext"], lines["erpnext"], erpnext),
+        Shop(stores["medusa"], lines["medusa"], backends.medusa),
+        Couriers(stores["fleetbase"], lines["fleetbase"], backends.fleetbase),
+        Books(stores["erpnext"], lines["erpnext"], backends.erpnext),
+        Content(stores["payload"], lines["payload"], backends.payload),
         MemoryMongo(),
+        signals,
+        backends,
     )
-    for source in (medusa, fleetbase, erpnext):
-        await source.aclose()
+    for backend in backends.each():
+        await backend.aclose()
     for store in stores.values():
         store.close()
 
@@ -72,3 +66,26 @@ def couriers(market: Market) -> Couriers:
 @pytest.fixture
 def books(market: Market) -> Books:
     return market.books
+
+
+@pytest.fixture
+def content(market: Market) -> Content:
+    return market.content
+
+
+@pytest.fixture
+async def office(empty_mongo: Mongo, demo: DemoCredentials, demo_rows: Path, tmp_path: Path) -> AsyncIterator[Office]:
+    """With the real core store, which holds the demo world as well."""
+    await empty_mongo.insert(demo_documents(demo))
+    async with open_office(empty_mongo, Path(shutil.copytree(demo_rows, tmp_path / "office"))) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def prints(empty_mongo: Mongo, demo: DemoCredentials) -> AsyncIterator[PrintShop]:
+    """With the real core store, which holds the demo world as well."""
+    await empty_mongo.insert(demo_documents(demo))
+    shop = PrintShop(empty_mongo)
+    yield shop
+    await shop.strapi.aclose()
+    shop.store.close()

@@ -62,4 +62,6 @@ def _scope(*clients: Client) -> BackendScope:
         medusa_sales_channel_ids=tuple(each.channel_id for each in clients),
         erp_companies=tuple(each.company for each in clients),
         erp_warehouses=tuple(each.warehouse for each in clients),
+        strapi_customer_ids=tuple(customer_id for each in clients for customer_id in WORLD.print_customer_ids(each)),
+        payload_tenants=tuple(each.code for each in clients),
     )

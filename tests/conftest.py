@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
@@ -23,12 +22,12 @@ from core.operation import Operation, UpstreamCall
 from core.principals import Principal
 from core.scopes import CLIENT_SCOPES
 from core.settings import MongoSettings, Settings
-from datasources import Sources
 from datasources._embedded import Needs, children
 from datasources.mongo import Mongo
 from resolvers.context import Context
 from resolvers.principals import Identification
 from sandbox import omnistack
+from tests.gatehouse import Gatehouse, core_sources
 
 PLATFORM, SERVER_SIDE_PLATFORM, CLIENT = "BookMaster", "Dakkah", "DKTR01"
 """Of the demo world; the tokens' users and the client are of the server-side platform."""
@@ -218,11 +217,18 @@ class MakeContext(Protocol):
 
 
 @pytest.fixture
-def make_context(mongo: Mongo) -> MakeContext:
+def make_context(mongo: Mongo, demo: DemoCredentials) -> MakeContext:
     """A context as an entrance makes one, in an operation of its own; of the backends it has the core store."""
+    sources = core_sources(mongo, demo)
 
     def make(principal: Principal, **wishes: Any) -> Context:
         operation.enter(Operation())
-        return Context(cast("Sources", SimpleNamespace(mongo=mongo)), principal, **wishes)
+        return Context(sources, principal, **wishes)
 
     return make
+
+
+@pytest.fixture
+async def gatehouse(empty_mongo: Mongo, demo: DemoCredentials, identification: Identification) -> Gatehouse:
+    await empty_mongo.insert(demo_documents(demo))
+    return Gatehouse(empty_mongo, demo, identification)

@@ -10,36 +10,20 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import uuid4
 
-import httpx
-from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from core.address import Address
-from core.settings import (
-    ErpnextSettings,
-    FleetbaseSettings,
-    MedusaSettings,
-    SendgridSettings,
-    Settings,
-    StripeSettings,
-    TemporalSettings,
-)
+from core.settings import Settings, TemporalSettings
 from datasources import Sources
 from datasources._breaker import Breaker
 from datasources._embedded import Endpoints
 from datasources._health import HealthProbe
-from datasources._http import HttpBackend
-from datasources.erpnext import Erpnext
-from datasources.fleetbase import Fleetbase
-from datasources.medusa import Medusa
 from datasources.mongo import Mongo
-from datasources.sendgrid import Sendgrid
-from datasources.stripe import API_VERSION, Stripe
 from datasources.temporal import Memo, NewWorkflow, Temporal, WorkflowRecord, WorkflowType
-from sandbox import keys
 from sandbox.app import create_app
 from sandbox.faults import Fault, FaultLine
 from sandbox.world import Person, World
+from tests.simulators import open_simulated
 from workflows.contracts import ORDER_FULFILLMENT_STEPS, OrderData, OrderFulfillment, OrderItem, StepTiming
 
 WORLD = World(datetime.now(UTC))
@@ -160,45 +144,23 @@ class Company:
 async def open_company(engines: Endpoints, mongo: Mongo) -> AsyncIterator[Company]:
     app = create_app(None)
     settings = TemporalSettings(task_queue=f"test-{uuid4()}")
-    stripe = {"Authorization": f"Bearer {keys.STRIPE_SECRET_KEY}", "Stripe-Version": API_VERSION}
     async with AsyncExitStack() as stack:
-
-        async def client(backend: str, **headers: str) -> httpx.AsyncClient:
-            transport, url = httpx.ASGITransport(app=app), f"http://sandbox/{backend}"
-            return await stack.enter_async_context(
-                httpx.AsyncClient(base_url=url, headers=headers, transport=transport)
-            )
-
+        backends = open_simulated(app)
+        for backend in backends.each():
+            stack.push_async_callback(backend.aclose)
+            # A circuit that stays open for half a minute would make every test of an outage wait for it.
+            backend.breaker = Breaker(open_s=0.2)
+        # One check of its key is enough: more would turn up among the calls of whoever asks in a later minute.
+        backends.payload._clock = lambda: 0.0
         temporal = await Temporal.open(settings, engines.temporal_address or "")
         stack.push_async_callback(temporal.aclose)
         sources = Sources(
+            **vars(backends),
             mongo=mongo,
             temporal=temporal,
-            medusa=Medusa(
-                await client("medusa"),
-                MedusaSettings(
-                    api_key=SecretStr(keys.MEDUSA_API_KEY), publishable_key=SecretStr(keys.MEDUSA_PUBLISHABLE_KEY)
-                ),
-            ),
-            fleetbase=Fleetbase(
-                await client("fleetbase", Authorization=f"Bearer {keys.FLEETBASE_API_KEY}"),
-                FleetbaseSettings(rate_per_minute=None),
-            ),
-            erpnext=Erpnext(
-                await client("erpnext", Authorization=f"token {keys.ERPNEXT_API_KEY}:{keys.ERPNEXT_API_SECRET}"),
-                ErpnextSettings(),
-            ),
-            stripe=Stripe(await client("stripe", **stripe), StripeSettings()),
-            sendgrid=Sendgrid(
-                await client("sendgrid", Authorization=f"Bearer {keys.SENDGRID_API_KEY}"),
-                SendgridSettings.model_validate({"sender": keys.SENDGRID_FROM}),
-            ),
             health=HealthProbe([]),
             settings=Settings(temporal=settings),
         )
-        for source in (sources.medusa, sources.fleetbase, sources.erpnext, sources.stripe, sources.sendgrid):
-            # A circuit that stays open for half a minute would make every test of an outage wait for it.
-            cast("HttpBackend", source).breaker = Breaker(open_s=0.2)
         yield Company(sources, app, settings)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,14 @@ from core.backends import BackendName
 from core.operation import Operation
 from core.principals import Principal
 from core.scopes import UserRole
-from datasources import Sources
+from core.signals import LocalSignals
+from datasources import HttpBackends, Sources
 from datasources.erpnext import Erpnext
 from datasources.fleetbase import Fleetbase
 from datasources.medusa import Medusa
 from datasources.mongo import (
     BackendScopeRecord,
+    BuyerRecord,
     ClientRecord,
     LinkedAccountsRecord,
     Mongo,
@@ -27,6 +29,8 @@ from datasources.mongo import (
     UserRecord,
     UserStatus,
 )
+from datasources.payload import Payload
+from datasources.redis import Shared
 from resolvers.context import Context
 from sandbox.erpnext.seeding import WALK_INS
 from sandbox.faults import FaultLine
@@ -48,9 +52,17 @@ class MemoryMongo(Mongo):
         self.calls.append("users_by_ids")
         return [self.users_by_id[each] for each in ids if each in self.users_by_id]
 
-    async def users_by_medusa_customer_ids(self, ids: Sequence[str]) -> list[UserRecord]:
-        self.calls.append("users_by_medusa_customer_ids")
-        return [user for user in self.users_by_id.values() if set(user.medusa_customer_ids) & set(ids)]
+    async def buyers_by_medusa_customer_ids(self, ids: Sequence[str]) -> list[BuyerRecord]:
+        self.calls.append("buyers_by_medusa_customer_ids")
+        return [self._buyer(user) for user in self.users_by_id.values() if set(user.medusa_customer_ids) & set(ids)]
+
+    async def buyers_by_erp_customer_ids(self, ids: Sequence[str]) -> list[BuyerRecord]:
+        self.calls.append("buyers_by_erp_customer_ids")
+        users = [user for user in self.users_by_id.values() if user.linked_accounts.erp_customer_id in ids]
+        return [self._buyer(user) for user in users]
+
+    def _buyer(self, user: UserRecord) -> BuyerRecord:
+        return BuyerRecord(user, self.clients_by_id[user.client_id].backend_scope or BackendScopeRecord())
 
     async def users_by_erp_customer_ids(self, ids: Sequence[str]) -> list[UserRecord]:
         self.calls.append("users_by_erp_customer_ids")
@@ -60,16 +72,27 @@ class MemoryMongo(Mongo):
         self.calls.append("clients_by_ids")
         return [self.clients_by_id[each] for each in ids if each in self.clients_by_id]
 
-    async def add_medusa_customer_id(self, user_id: str, customer_id: str) -> None:
+    async def add_medusa_customer_id(self, user_id: str, customer_id: str) -> bool:
         user = self.users_by_id[user_id]
         ids = tuple(dict.fromkeys((*user.medusa_customer_ids, customer_id)))
         self.users_by_id[user_id] = msgspec.structs.replace(user, medusa_customer_ids=ids)
+        return ids != user.medusa_customer_ids
 
-    async def record_ownership(self, backend: BackendName, id: str, client_id: str | None, user_id: str | None) -> None:
+    async def record_ownership(
+        self, backend: BackendName, id: str, client_id: str | None, user_id: str | None, *, kind: str | None = None
+    ) -> None:
         record = OwnershipRecord(
-            backend=backend.name, row_id=id, client_id=client_id, user_id=user_id, created_at=datetime.now(UTC)
+            backend=backend.name,
+            row_id=id,
+            client_id=client_id,
+            user_id=user_id,
+            kind=kind,
+            created_at=datetime.now(UTC),
         )
         self.ownership.setdefault((backend, id), record)
+
+    async def forget_ownership(self, backend: BackendName, id: str) -> None:
+        self.ownership.pop((backend, id), None)
 
     async def owner(self, backend: BackendName, id: str) -> OwnershipRecord | None:
         return self.ownership.get((backend, id))
@@ -86,12 +109,14 @@ class MemoryMongo(Mongo):
         client_ids: Sequence[str] | None = None,
         user_id: str | None = None,
         before: datetime | None = None,
+        kind: str | None = None,
     ) -> list[OwnershipRecord]:
         self.calls.append("owned")
         rows = [
             row
             for (of, _), row in self.ownership.items()
             if of is backend
+            and kind in (None, row.kind)
             and (client_ids is None or row.client_id in client_ids)
             and (user_id is None or row.user_id == user_id)
             and (before is None or row.created_at < before)
@@ -160,29 +185,38 @@ class Books(Simulator):
 
 
 @dataclass
+class Content(Simulator):
+    payload: Payload
+
+    def change(self, collection: str, named: str, /, **changes: object) -> str:
+        """Change the document that has this slug. Gives its id."""
+        row = next(row for row in self.store.rows(collection) if row["slug"] == named)
+        self.store.put(collection, str(row["id"]), {**row, **changes})
+        return str(row["id"])
+
+
+@dataclass
 class Market:
-    """Everything that a resolver of the shop, the couriers or the books meets."""
+    """Everything that a resolver of the shop, the couriers, the books or the content meets."""
 
     shop: Shop
     couriers: Couriers
     books: Books
+    content: Content
     mongo: MemoryMongo
+    signals: LocalSignals
+    backends: HttpBackends
 
     def context(self, principal: Principal) -> Context:
-        """As an entrance makes one, in an operation of its own. Sources that are not here are None."""
+        """As an entrance makes one, in an operation of its own, of a worker that remembers no rows yet."""
         operation.enter(Operation())
-        here = {
-            "mongo": self.mongo,
-            "medusa": self.shop.medusa,
-            "fleetbase": self.couriers.fleetbase,
-            "erpnext": self.books.erpnext,
-        }
-        nothing: dict[str, Any] = dict.fromkeys(source.name for source in fields(Sources))
-        return Context(Sources(**{**nothing, **here}), principal)
+        absent: dict[str, Any] = dict.fromkeys(("temporal", "health", "settings"))
+        sources = Sources(**vars(self.backends), **absent, mongo=self.mongo, shared=Shared(self.signals))
+        return Context(sources, principal)
 
     def forget_calls(self) -> None:
         self.mongo.calls.clear()
-        for simulator in (self.shop, self.couriers, self.books):
+        for simulator in (self.shop, self.couriers, self.books, self.content):
             simulator.line.calls.clear()
 
 
@@ -219,6 +253,7 @@ def _client(of: Client) -> ClientRecord:
             medusa_region_id=REGION_EUR,
             erp_company=of.company,
             erp_warehouse=of.warehouse,
+            payload_tenant=of.code,
         ),
         created_at=WORLD.anchor,
         updated_at=WORLD.anchor,

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "resolvers": {"core", "datasources"},
     "schema": {"core", "datasources", "resolvers", "engine"},
     "engine": {"core"},
-    "rest": {"core", "datasources", "resolvers"},
+    "rest": {"core", "datasources", "resolvers", "engine"},
     "graphiql": set(),
     "workflows": {"core", "datasources"},
     "sandbox": set(),
@@ -77,6 +77,13 @@ def test_only_one_module_knows_motor() -> None:
 
     assert users("motor") == {"datasources/mongo/driver.py"}, "motor's successor must be a change of one module"
     assert all(path.startswith("datasources/mongo/") for path in users("pymongo")), "only it speaks MongoDB"
+
+
+def test_only_one_module_knows_redis() -> None:
+    users = [path for path in modules() if "redis" in {name.split(".")[0] for name in imports(path)}]
+    assert [str(path.relative_to(ROOT)) for path in users] == ["datasources/redis.py"], (
+        "everybody else has no wire to it"
+    )
 
 
 def test_the_gateway_speaks_http_in_datasources_only() -> None:

@@ -23,7 +23,7 @@ from datasources.erpnext import NewInvoice, NewInvoiceItem
 from datasources.fleetbase import NewDelivery
 from datasources.medusa import NewCart, NewItem, OrderRecord
 from datasources.mongo import ClientRecord, MessageStatus, UserRecord
-from datasources.sendgrid import Mail, OutcomeUnknown
+from datasources.sendgrid import Mail, OutcomeUnknown, Recipient
 from datasources.stripe import NewHold
 from workflows._activity import CannotUndo, forward, running_workflow, undo
 from workflows.contracts import (
@@ -115,7 +115,7 @@ class OrderActivities:
         await self._sources.mongo.record_ownership(BackendName.MEDUSA, job.cart_id, user.client_id, user.id)
         cart = await self._sources.medusa.prepare_cart(job.cart_id, email=user.email, address=job.shipping_address)
         if cart.customer_id is not None:
-            await self._sources.mongo.add_medusa_customer_id(user.id, cart.customer_id)
+            await self._keep_customer(user.id, cart.customer_id)
         return CartReady(cart.total, cart.currency)
 
     # -- Stripe: the payment -----------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class OrderActivities:
     async def place_order(self, job: OrderJob) -> OrderPlaced:
         order = await self._sources.medusa.place_order(job.cart_id)
         if order.customer_id is not None:
-            await self._sources.mongo.add_medusa_customer_id(job.user_id, order.customer_id)
+            await self._keep_customer(job.user_id, order.customer_id)
         if order.total != job.amount:
             raise BadUserInput("the price changed while the order was placed")
         return OrderPlaced(order.id, order.display_id)
@@ -289,6 +289,11 @@ class OrderActivities:
 
     # -- what several of them need -----------------------------------------------------------------------------
 
+    async def _keep_customer(self, user_id: str, customer_id: str) -> None:
+        """Medusa's customer is the user's from now on, and so are its orders."""
+        if await self._sources.mongo.add_medusa_customer_id(user_id, customer_id):
+            await self._sources.identities.changed()
+
     async def _user(self, id: str) -> UserRecord:
         user = await self._sources.mongo.user(id)
         if user is None:
@@ -317,8 +322,7 @@ class OrderActivities:
 def _confirmation(user: UserRecord, job: MailJob, key: str) -> Mail:
     tracking = f"\n\nFollow your delivery under {job.tracking_number}." if job.tracking_number else ""
     return Mail(
-        to_address=user.email,
-        to_name=user.name,
+        to=[Recipient(user.email, user.name)],
         subject=f"Order {job.order_number} is confirmed",
         text=f"Thank you for your order {job.order_number} of {job.total} {job.currency}.{tracking}",
         message_key=key,

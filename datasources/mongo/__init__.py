@@ -19,21 +19,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasources.mongo.audit import Audit
-from datasources.mongo.clients import Clients
+from datasources.mongo.batches import Batches, BatchToSync, SyncedBatches
+from datasources.mongo.buyers import Buyers
+from datasources.mongo.clients import ClientChanges, Clients, KeyMark, NewClient, NewClientApp, Owned, new_id
+from datasources.mongo.credentials import LIST_SIZE, CredentialRecord, Credentials, CredentialStatus, CredentialToIssue
 from datasources.mongo.driver import to_document
 from datasources.mongo.families import Families
-from datasources.mongo.indexes import COLLECTIONS
+from datasources.mongo.idempotency import Idempotency
+from datasources.mongo.job_claims import JobClaims
 from datasources.mongo.keys import Keys
 from datasources.mongo.outbox import Outbox
 from datasources.mongo.ownership import Ownership
 from datasources.mongo.records import (
+    LINKED_ACCOUNTS,
+    AuditRecord,
     BackendScopeRecord,
+    BatchRecord,
+    BuyerRecord,
+    ClaimRecord,
     ClientAppRecord,
     ClientRecord,
     FamilyBenefitRecord,
-    FamilyMemberRecord,
     FamilyRecord,
     FamilyRole,
+    JobClaimRecord,
     KeyRecord,
     Keyset,
     LinkedAccountsRecord,
@@ -46,39 +55,67 @@ from datasources.mongo.records import (
     UserRecord,
     UserStatus,
 )
-from datasources.mongo.users import Users
+from datasources.mongo.users import NewUser, UserChanges, Users
+from datasources.mongo.versions import Versions
 
 __all__ = [
+    "LINKED_ACCOUNTS",
+    "LIST_SIZE",
+    "AuditRecord",
     "BackendScopeRecord",
+    "BatchRecord",
+    "BatchToSync",
+    "BuyerRecord",
+    "ClaimRecord",
     "ClientAppRecord",
+    "ClientChanges",
     "ClientRecord",
+    "CredentialRecord",
+    "CredentialStatus",
+    "CredentialToIssue",
     "FamilyBenefitRecord",
-    "FamilyMemberRecord",
     "FamilyRecord",
     "FamilyRole",
+    "JobClaimRecord",
+    "KeyMark",
     "KeyRecord",
     "Keyset",
     "LinkedAccountsRecord",
     "MessageRecord",
     "MessageStatus",
     "Mongo",
+    "NewClient",
+    "NewClientApp",
+    "NewUser",
+    "Owned",
     "OwnershipRecord",
     "PlaceRecord",
     "PointRecord",
     "StaffAccessRecord",
+    "SyncedBatches",
+    "UserChanges",
     "UserRecord",
     "UserStatus",
+    "new_id",
 ]
 
 
-class Mongo(Clients, Users, Families, Keys, Audit, Ownership, Outbox):
+class Mongo(
+    Clients,
+    Users,
+    Buyers,
+    Families,
+    Batches,
+    Keys,
+    Audit,
+    Ownership,
+    Outbox,
+    Idempotency,
+    JobClaims,
+    Versions,
+    Credentials,
+):
     """The core store. Every method raises BackendError when MongoDB does not answer."""
-
-    async def prepare(self) -> None:
-        """Make collections and indexes; safe to repeat and with several workers starting at once."""
-        for name, indexes in COLLECTIONS.items():
-            async with self._call("createIndexes", name, timeout_s=30):
-                await self._db[name].create_indexes(indexes)
 
     async def is_empty(self) -> bool:
         async with self._call("find", "client_apps"):

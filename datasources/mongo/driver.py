@@ -43,6 +43,8 @@ CALL_TIMEOUT_S = 5.0
 FAIR_WAIT_S = 1.0
 """A caller who waits less than this and gives up says nothing about the store: its breaker does not count it."""
 IDS_PER_CALL = 1000
+TRIES_TO_CLAIM = 10
+"""Every one but the first follows a claim that was given up at just this moment."""
 TRIES_TO_REVISE = 30
 """Every lost race means that somebody else's change went in, so that this bounds how many are in front."""
 
@@ -72,7 +74,8 @@ class Store:
         return cls(client, settings.database)
 
     async def aclose(self) -> None:
-        self._client.close()
+        # It says goodbye to the server, and waits for what it is told.
+        await asyncio.to_thread(self._client.close)
 
     async def ping(self) -> None:
         async with self._call("ping", "admin"):
@@ -121,7 +124,7 @@ class Store:
 
     async def _insert_new(self, collection: str, document: Mapping[str, Any], into: type[R]) -> R:
         """Insert it with an id and times of its own. Raises Conflict where another has what must be unique."""
-        now = _now()
+        now = moment()
         made = to_document({**document, "createdAt": now, "updatedAt": now, "revision": 1})
         async with self._call("insert", collection):
             await self._db[collection].insert_one(made)
@@ -154,12 +157,25 @@ class Store:
             changed = change(dict(found))
             if changed is None:
                 return self._records(into, [found])[0]
-            changed = to_document({**changed, "updatedAt": _now(), "revision": (revision or 0) + 1})
+            changed = to_document({**changed, "updatedAt": moment(), "revision": (revision or 0) + 1})
             async with self._call("update", collection):
                 done = await self._db[collection].replace_one({"_id": key, "revision": revision}, changed)
             if done.matched_count:
                 return self._records(into, [changed])[0]
         raise Conflict("this record is being changed by too many at once")
+
+    async def _claim(
+        self, collection: str, claim: Document, take_over: Callable[[Document], Document | None], into: type[R]
+    ) -> R:
+        """The claim itself if there was none of its `_id`, or what `take_over` makes of the one that is there; None
+        from it leaves that to whoever has it, and it comes back. Raises Conflict when too many try at once."""
+        for _ in range(TRIES_TO_CLAIM):
+            try:
+                return await self._insert_new(collection, claim, into)
+            except Conflict:
+                if there := await self._revise(collection, claim["_id"], take_over, into):
+                    return there
+        raise Conflict("this is being claimed by too many at once")
 
     # -- the machinery -----------------------------------------------------------------------------------------
 
@@ -227,10 +243,12 @@ class Store:
             running.calls.append(operation.UpstreamCall(self.name, command, collection, None, ms, batch_size))
 
 
-_ID_FIELDS = frozenset({"_id", "clientAppId", "clientId", "familyId", "userId", "sharedById", "ownerId"})
+_ID_FIELDS = frozenset(
+    {"_id", "clientAppId", "clientId", "familyId", "heirId", "ownerId", "ownsFamilyId", "sharedById", "userId"}
+)
 
 
-def _now() -> datetime:
+def moment() -> datetime:
     """As exact as MongoDB keeps it, so that a record just written equals the one read later."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -31,6 +31,12 @@ class Outbox(Store):
         found = one(await self._in("outbox", MessageRecord, "_id", [key]))
         return found or MessageRecord(key=key, status=MessageStatus.UNKNOWN)
 
+    async def release_message(self, key: str) -> None:
+        """Give back the right to send it, for it surely was not sent: a later caller may. One that is not SENDING stays
+        what it is."""
+        async with self._call("delete", "outbox"):
+            await self._db.outbox.delete_one({"_id": key, "status": MessageStatus.SENDING.value})
+
     async def settle_message(
         self, key: str, status: MessageStatus, *, provider_id: str | None = None, detail: str | None = None
     ) -> None:

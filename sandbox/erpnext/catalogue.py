@@ -15,7 +15,7 @@ ABSENT = frozenset(
         "GL Entry|Payment Ledger Entry|Payment Request|Stock Entry|Stock Ledger Entry|Stock Reconciliation|Pick List|"
         "Material Request|Item Price|Price List|Pricing Rule|Batch|Serial No|BOM|Work Order|Project|Task|Timesheet|"
         "Issue|User|Role|File|ToDo|Webhook|Report|DocType|Comment|Communication|Department|Designation|Brand|"
-        "Fiscal Year|POS Invoice|Subscription"
+        "POS Invoice|Subscription"
     ).split("|")
 )
 """DocTypes of the real site that are not simulated."""
@@ -375,6 +375,17 @@ SMALL = (
         naming="rule",
         writes="unsupported",
     ),
+    DocType(
+        "Fiscal Year",
+        (
+            *fields("Data", "year!"),
+            *fields("Date", "year_start_date! year_end_date!"),
+            *fields("Check", "disabled is_short_year"),
+            *fields("Table", "companies>Fiscal_Year_Company"),
+        ),
+        naming="field:year",
+    ),
+    DocType("Fiscal Year Company", tuple(fields("Link", "company>Company")), child=True),
     DocType("UOM Conversion Detail", (*fields("Link", "uom>UOM"), *fields("Float", "conversion_factor=1")), child=True),
     DocType("Item Default", tuple(fields("Link", "company>Company default_warehouse>Warehouse")), child=True),
 )

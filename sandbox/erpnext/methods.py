@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.erpnext import documents
+from sandbox.erpnext import documents, reports
 from sandbox.erpnext.errors import NotSupported, Refusal, invalid, notice
 from sandbox.erpnext.filters import decode, doctype_named
 from sandbox.erpnext.lists import count, get_list
@@ -162,6 +162,7 @@ METHODS = {
     "frappe.client.insert_many": Method(_insert_many, writes=True),
     "frappe.client.cancel": Method(_cancel, writes=True, document=True),
     "frappe.client.delete": Method(_delete, writes=True),
+    "frappe.desk.query_report.run": Method(reports.run),
     "erpnext.accounts.doctype.payment_entry.payment_entry.get_payment_entry": Method(
         lambda unit, args: payment_for(unit, args), document=True
     ),

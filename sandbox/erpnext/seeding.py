@@ -33,6 +33,7 @@ def seed(store: Store) -> None:
     basics(unit)
     for client in world.clients:
         company(unit, client)
+    _years(unit)
     _master_data(unit, world)
     _stock(unit, world)
     for place, order in enumerate(world.invoiced):
@@ -99,6 +100,13 @@ def company(unit: Unit, client: Client) -> None:
         parent = None if group else f"{WAREHOUSES[0]} - {abbr}"
         values = {"warehouse_name": name, "company": client.company, "is_group": group, "parent_warehouse": parent}
         documents.insert(unit, "Warehouse", values)
+
+
+def _years(unit: Unit) -> None:
+    """Calendar years: the one before, for its invoices may still be open, this one and the next."""
+    for year in range(unit.now.year - 1, unit.now.year + 2):
+        ends = {"year_start_date": f"{year}-01-01", "year_end_date": f"{year}-12-31"}
+        documents.insert(unit, "Fiscal Year", {"year": str(year), **ends})
 
 
 def _master_data(unit: Unit, world: World) -> None:

@@ -158,6 +158,9 @@ class PurchaseOrderRules(TradeRules):
         if not all(line["schedule_date"] for line in doc["items"]):
             raise invalid("Please enter Reqd by Date")
         doc["schedule_date"] = min(line["schedule_date"] for line in doc["items"])
+        for number, line in enumerate(doc["items"], 1):
+            if line["schedule_date"] < doc["transaction_date"]:
+                raise invalid(f"Row #{number}: Reqd by Date cannot be before Transaction Date")
         super().settle(unit, doc)
 
     def on_submit(self, unit: Unit, doc: Row) -> None:

@@ -107,6 +107,20 @@ def customer_id(db: Database, at: str, value: Any) -> str | None:
     return str(db.put("contact", rows.contact(db, at, {**value, "type": "customer"}))["id"])
 
 
+def contact_named(db: Database, name: str, email: str | None) -> Row | None:
+    """The oldest contact of this name and address, in any case."""
+    wanted = (name.casefold(), (email or "").casefold())
+    named = ((str(row["name"]).casefold(), (row["email"] or "").casefold(), row) for row in db.rows("contact"))
+    return next((row for *key, row in named if tuple(key) == wanted), None)
+
+
+def place_called(db: Database, name: Any, street: Any) -> Row | None:
+    """The oldest place of this name and street, in any case."""
+    wanted = (str(name).casefold(), str(street).casefold())
+    called = ((str(row["name"]).casefold(), str(row["street1"]).casefold(), row) for row in db.rows("place"))
+    return next((row for *key, row in called if tuple(key) == wanted), None)
+
+
 def validate_new(db: Database, body: Mapping[str, Any], stops: Stops) -> None:
     """Raises `Refusal`: 422 by the rules of a create, 400 for an unknown type of order."""
     if isinstance(body.get("payload"), str) and not stops.existing:
@@ -218,11 +232,13 @@ def resolve_place(db: Database, at: str, value: Any) -> Row:
     point = geo.parse_point(value)
     if isinstance(value, Mapping) and value.get("type") != "Point":
         point = geo.parse_point(value.get("location")) or point
-        return db.put("place", rows.place(db, at, point or geo.geocode(_address(value)), value))
+        return db.put("place", rows.place(db, at, point or geo.geocode(address_of(value)), value))
     if point:
         return db.put("place", rows.place(db, at, point, {"name": None}))
     return db.put("place", rows.place(db, at, geo.geocode(value), {"name": value, "city": "Tirana"}))
 
 
-def _address(fields: Mapping[str, Any]) -> str:
-    return ", ".join(str(fields[key]) for key in ("street1", "postal_code", "city", "name") if fields.get(key))
+def address_of(fields: Mapping[str, Any]) -> str:
+    """What is looked up of a place: its name only where it has nothing else."""
+    known = [str(fields[key]) for key in ("street1", "postal_code", "city") if fields.get(key)]
+    return ", ".join(known) or str(fields.get("name") or "")

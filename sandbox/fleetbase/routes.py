@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from sandbox import keys
 from sandbox.fleetbase import geo, intake, orders, quotes, rows, tracking, wire
 from sandbox.fleetbase.database import Database, now
-from sandbox.fleetbase.errors import Refusal, framework, invalid, not_found, unsupported
+from sandbox.fleetbase.errors import Refusal, framework, invalid, not_found, rejected, unsupported
 from sandbox.fleetbase.queries import Query, select
 from sandbox.fleetbase.tables import LISTS
 from sandbox.rate import Allowance, FixedWindow
@@ -214,25 +214,40 @@ def _measure_order(call: Call) -> Response:
 
 
 def _create_contact(call: Call) -> Response:
+    """A contact of that name and address is written over. An `internal_id` is not taken."""
     problems = [f"The {key} field is required." for key in ("name", "type") if not call.body.get(key)]
     if call.body.get("email") and not intake.is_email(call.body["email"]):
         problems.append("The email field must be a valid email address.")
     if problems:
         raise invalid(problems)
+    if "phone" not in call.body:
+        raise framework(500, "Server Error")
+    if "email" not in call.body:
+        raise rejected('Undefined array key "email"')
+    taken = ("name", "type", "title", "email", "phone", "meta")
+    sent: Row = {key: value for key, value in call.body.items() if key in taken}
     with call.db.transaction():
-        row = call.db.put("contact", rows.contact(call.db, now(), call.body))
-    return _json(wire.contact(call.db, row), 201)
+        there = intake.contact_named(call.db, sent["name"], sent["email"])
+        row = {**there, **sent, "updated_at": now()} if there else rows.contact(call.db, now(), sent)
+        call.db.put("contact", row)
+    return _json(wire.contact(call.db, row), 200 if there else 201)
 
 
 def _create_place(call: Call) -> Response:
+    """A place of that name and street is written over, whichever town it is in."""
     point = geo.parse_point(call.body.get("location")) or geo.parse_point(call.body)
-    address = ", ".join(str(call.body[key]) for key in ("street1", "city", "name") if call.body.get(key))
+    address = intake.address_of(call.body)
     if not point and not address:
         raise invalid(["The street1 field is required."])
     with call.db.transaction():
+        there = intake.place_called(
+            call.db, call.body.get("name") or call.body.get("street1"), call.body.get("street1")
+        )
         row = rows.place(call.db, now(), point or geo.geocode(address), call.body)
+        if there:
+            row |= {"id": there["id"], "created_at": there["created_at"]}
         call.db.put("place", row)
-    return _json(row, 201)
+    return _json(row, 200 if there else 201)
 
 
 def _track(path: str) -> Handler:

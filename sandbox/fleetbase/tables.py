@@ -116,6 +116,12 @@ def _name(db: Database, query: Query) -> Predicate | None:
     return lambda row: wanted in row["name"].casefold()
 
 
+def _email(db: Database, query: Query) -> Predicate | None:
+    """MySQL compares text in any case."""
+    wanted = (query.text("email") or "").casefold()
+    return lambda row: (row["email"] or "").casefold() == wanted
+
+
 def _unassigned(parameter: str, column: str) -> Filter:
     """Only `unassigned` works for API callers: anything else is an internal uuid."""
     return lambda db, query: lambda row: query.text(parameter) == "unassigned" and not row[column]
@@ -223,6 +229,7 @@ LISTS: Mapping[str, Table] = {
         "contact",
         "Contact",
         _SHARED | {"internal_id", "name", "email", "phone", "type", "title"},
+        {"email": _email},
     ),
     "zones": Table("zone", "Zone", _SHARED | {"name", "status"}, {"service_area": _zone_area}),
     "service-areas": Table("service_area", "ServiceArea", _SHARED | {"name", "status", "type", "country"}),

@@ -6,12 +6,11 @@ with the request's context only when asked for. `a,b` replaces the defaults, `+a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 View = dict[str, Any]
-Lazy = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,8 @@ LEAST: Mapping[str, int] = {
 }  # fmt: skip
 """Smallest charge in minor units. Others are held against 0.50 USD by the day's rate, which nobody has here."""
 MOST = 99_999_999
+STEPS: Mapping[str, int] = {"isk": 100, "ugx": 100, **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10)}
+"""Of currencies that are written with more decimals than they are paid in."""
 
 
 def currency(raw: Raw, name: str) -> str:
@@ -225,3 +227,6 @@ def check_amount(amount: int, code: str) -> None:
         raise invalid(f"Amount must be at least {least} in {code}.", "amount", "amount_too_small")
     if amount > MOST:
         raise invalid(f"Amount must be no more than {MOST} in {code}.", "amount", "amount_too_large")
+    step = STEPS.get(code, 1)
+    if amount % step:
+        raise invalid(f"Amount must be a multiple of {step} in {code}.", "amount")

@@ -19,8 +19,10 @@ from starlette.routing import Route
 from bench.contenders import Contender, Field, Sandbox
 from bench.contest import Effort, check_equal, compete, mongo_calls
 from bench.load import WrongAnswer
+from core.demo import DemoCredentials
 from sandbox.app import create_app
 
+DEMO = DemoCredentials(service_key="key")
 QUICK = Effort(seconds=0, rounds=3, connections=2, warm_up_s=0)
 TRACE = {"upstreamCalls": [{"backend": "MEDUSA"}, {"backend": "OMNISTACK"}, {"backend": "OMNISTACK"}]}
 
@@ -86,8 +88,8 @@ async def field(
         ):
             yield (
                 Field(
-                    Contender("gateway", os.getpid(), a, "key", log),
-                    Contender("plain", os.getpid(), b, "key", log),
+                    Contender("gateway", os.getpid(), a, DEMO, log),
+                    Contender("plain", os.getpid(), b, DEMO, log),
                     Sandbox(control, ["medusa", "stripe"]),
                 ),
                 asked,

@@ -28,7 +28,7 @@ def test_the_plain_schema_has_the_gateways_queries_and_none_of_its_caches() -> N
     ours, theirs = plain._schema.query_type, gateways._schema.query_type
     assert ours is not None
     assert theirs is not None
-    assert set(ours.fields) == set(theirs.fields) - {"_service", "_entities"}
+    assert set(ours.fields) == set(theirs.fields)
 
 
 def test_the_plain_schema_takes_the_dashboard() -> None:

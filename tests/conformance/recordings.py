@@ -43,7 +43,8 @@ def load(backend: str) -> dict[str, Recording]:
 
 
 def _read(backend: str, path: Path) -> Recording:
-    raw: dict[str, Any] = json.loads(path.read_text())
+    kept = json.loads(path.read_text())
+    raw: dict[str, Any] = kept if isinstance(kept, dict) else {"exchanges": kept}
     request, response = raw.get("request", {}), raw.get("response", {})
     return Recording(
         backend=backend,

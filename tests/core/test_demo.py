@@ -43,12 +43,12 @@ def test_completing_keeps_the_keys_that_are_there_and_makes_those_that_are_missi
     assert set(demo.tokens) == {"ADMIN"}
 
 
-def test_each_role_gets_a_token_of_its_user() -> None:
+async def test_each_role_gets_a_token_of_its_user() -> None:
     demo = made()
-    read = TokenVerifier(SECRET).verify(demo.tokens["STAFF"])
+    read = await TokenVerifier(SECRET).verify(demo.tokens["STAFF"])
     assert (read.subject, read.role, read.scope) == ("5f" * 12, "STAFF", None)
     with pytest.raises(Unauthenticated):
-        TokenVerifier(demo.jwt_secret).verify(demo.tokens["STAFF"])
+        await TokenVerifier(demo.jwt_secret).verify(demo.tokens["STAFF"])
 
 
 def test_none_of_them_is_in_a_repr() -> None:

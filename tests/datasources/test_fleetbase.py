@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import httpx
@@ -25,7 +29,9 @@ from core.errors import (
     NotFound,
 )
 from core.settings import FleetbaseSettings
+from core.signals import LocalSignals
 from datasources.fleetbase import Fleetbase, NewDelivery, PointRecord
+from datasources.rows import DELIVERIES, SHARDS
 from sandbox import keys
 from sandbox.faults import Fault, FaultLine
 from sandbox.fleetbase import Options, create_app
@@ -501,3 +507,214 @@ async def test_what_has_been_delivered_cannot_be_canceled(couriers: Couriers) ->
     with pytest.raises(NotFound):
         await couriers.fleetbase.cancel_delivery("order_x")
     assert all(path.startswith("GET") for path in couriers.paths)
+
+
+# -- drivers, dispatch, tracking -------------------------------------------------------------------------------------
+
+
+def unassigned(couriers: Couriers) -> str:
+    """A delivery that nobody carries yet."""
+    order = couriers.store.rows("order")[0]
+    nobody = {"driver_assigned": None, "vehicle_assigned": None}
+    past = {"tracking_statuses": order["tracking_statuses"][:1], "status": "created", "dispatched": False}
+    couriers.store.put("order", order["id"], {**order, **nobody, **past})
+    return str(order["id"])
+
+
+async def test_a_driver_is_assigned_and_another_in_their_place(couriers: Couriers) -> None:
+    delivery_id = unassigned(couriers)
+    for driver in WORLD.drivers[:2]:
+        after = await couriers.fleetbase.assign_driver(delivery_id, driver.id)
+        assert (after.driver and after.driver.id, after.vehicle and after.vehicle.id) == (driver.id, driver.vehicle_id)
+
+
+async def test_an_assignment_says_the_driver_and_nothing_of_the_payload() -> None:
+    """Fleetbase spoils orders that are sent their payload again."""
+    wire = Wire(always(delivery("order_1")))
+    await wire.fleetbase.assign_driver("order_1", "driver_1")
+    assert [(request.method, request.url.path) for request in wire.requests] == [
+        ("GET", "/v1/orders/order_1"),
+        ("PUT", "/v1/orders/order_1"),
+        ("GET", "/v1/orders/order_1"),
+    ]
+    assert orjson.loads(wire.requests[1].content) == {"driver": "driver_1"}
+
+
+async def test_nobody_is_assigned_to_what_has_ended_or_is_not_there(couriers: Couriers) -> None:
+    delivery_id = unassigned(couriers)
+    with pytest.raises(BackendRejected, match="driver"):
+        await couriers.fleetbase.assign_driver(delivery_id, "driver_nobody")
+    await couriers.fleetbase.cancel_delivery(delivery_id)
+    with pytest.raises(Conflict):
+        await couriers.fleetbase.assign_driver(delivery_id, WORLD.drivers[0].id)
+    with pytest.raises(NotFound):
+        await couriers.fleetbase.assign_driver("order_nobody", WORLD.drivers[0].id)
+
+
+async def test_a_delivery_is_dispatched_once(couriers: Couriers) -> None:
+    delivery_id = unassigned(couriers)
+    with pytest.raises(BackendRejected, match="No driver assigned"):
+        await couriers.fleetbase.dispatch_delivery(delivery_id)
+    await couriers.fleetbase.assign_driver(delivery_id, WORLD.drivers[0].id)
+    for _ in range(2):
+        sent = await couriers.fleetbase.dispatch_delivery(delivery_id)
+        assert (sent.status, sent.dispatched) == ("dispatched", True)
+    assert [event.code for event in sent.events].count("DISPATCHED") == 1
+    with pytest.raises(NotFound):
+        await couriers.fleetbase.dispatch_delivery("order_nobody")
+
+
+async def test_a_dispatch_whose_answer_is_lost_is_no_refusal(couriers: Couriers) -> None:
+    delivery_id = unassigned(couriers)
+    await couriers.fleetbase.assign_driver(delivery_id, WORLD.drivers[0].id)
+    couriers.line.faults = [Fault("status", "after", method="POST", status=502, count=1)]
+    sent = await couriers.fleetbase.dispatch_delivery(delivery_id)
+    assert sent.dispatched
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"eta": {"completion_seconds": 260, "active_stop_seconds": 10}, "provider": "osrm"}, 260),
+        ({"eta": {"completion_seconds": 12.6}}, 13),
+        ({"eta": {"completion_seconds": None}}, None),
+        ({"completion_eta": 371.5, "progress_percentage": 40}, 372),
+        ({"completion_eta": -1}, None),
+        ({}, None),
+    ],
+)
+async def test_trackers_of_all_ages_tell_when_it_arrives(body: object, seconds: int | None) -> None:
+    found = await Wire(always(body)).fleetbase.tracking("order_1")
+    assert found is not None
+    assert found.eta_seconds == seconds
+
+
+async def test_a_tracker_that_fails_has_nothing_to_tell() -> None:
+    wire = Wire(always({"error": "An error occured trying to track order."}, 404))
+    assert await wire.fleetbase.tracking("order_1") is None
+
+
+async def test_a_slow_route_engine_is_not_held_against_fleetbase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasources.fleetbase.TRACKER_TIMEOUT_S", 0.01)
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/tracker"):
+            await asyncio.Event().wait()
+        return httpx.Response(200, json=[])
+
+    client = httpx.AsyncClient(base_url="http://fleet", transport=httpx.MockTransport(hang))
+    backend = Fleetbase(client, FleetbaseSettings(api_key=SecretStr("flb_test_x"), rate_per_minute=None))
+    for _ in range(6):
+        with pytest.raises(BackendTimeout):
+            await backend.tracking("order_1")
+    assert await backend.drivers(limit=1) == []
+
+
+async def test_a_delivery_under_way_is_tracked(couriers: Couriers) -> None:
+    delivery_id = unassigned(couriers)
+    alone = await couriers.fleetbase.tracking(delivery_id)
+    assert alone is not None
+    assert alone.eta_seconds is None
+    await couriers.fleetbase.assign_driver(delivery_id, WORLD.drivers[0].id)
+    carried = await couriers.fleetbase.tracking(delivery_id)
+    assert carried is not None
+    assert carried.eta_seconds is not None
+
+
+# -- quotes ----------------------------------------------------------------------------------------------------------
+
+
+def quoted(**fields: object) -> dict[str, object]:
+    at = "2026-06-01T10:05:30.000000Z"
+    return {"id": "quote_1", "amount": 770, "currency": "eur", "service_name": "City", "created_at": at, **fields}
+
+
+async def test_quotes_come_in_minor_units_and_the_cheapest_is_first(couriers: Couriers) -> None:
+    wire = Wire(always([quoted(id="quote_2", amount=1250, currency="JPY"), quoted(items=[{"id": None}])]))
+    found = await wire.fleetbase.delivery_quotes(HERE, replace(HERE, latitude=-0.00001, longitude=19.8))
+    assert [(quote.id, quote.amount, quote.currency) for quote in found] == [
+        ("quote_1", Decimal("7.70"), "EUR"),
+        ("quote_2", Decimal(1250), "JPY"),
+    ]
+    assert found[0].service_name == "City"
+    assert found[0].expires_at == datetime(2026, 6, 1, 10, 15, 30, tzinfo=UTC)
+    # Latitude first; and no currency, whose mere presence makes that no rate fits.
+    assert wire.asked == [{"pickup": "41.330000,19.820000", "dropoff": "-0.000010,19.800000"}]
+
+
+async def test_a_quote_that_says_how_long_it_holds_is_believed() -> None:
+    wire = Wire(always([quoted(expired_at="2026-06-01T10:06:00.000000Z")]))
+    [found] = await wire.fleetbase.delivery_quotes(HERE, HERE)
+    assert found.expires_at == datetime(2026, 6, 1, 10, 6, tzinfo=UTC)
+
+
+async def test_a_quote_in_no_currency_is_not_believed() -> None:
+    with pytest.raises(BackendBadResponse):
+        await Wire(always([quoted(currency="euro")])).fleetbase.delivery_quotes(HERE, HERE)
+
+
+async def test_asking_for_quotes_writes_and_is_never_repeated(couriers: Couriers) -> None:
+    couriers.line.faults = [Fault("status", "after", path="/v1/service-quotes", status=503)]
+    with pytest.raises(BackendUnavailable):
+        await couriers.fleetbase.delivery_quotes(HERE, HERE)
+    assert couriers.paths == ["GET /v1/service-quotes"]
+    assert len(couriers.store.rows("service_quote")) == 2
+
+
+async def test_an_address_is_looked_up_by_fleetbase(couriers: Couriers) -> None:
+    before = len(couriers.store.rows("place"))
+    first = await couriers.fleetbase.delivery_quotes(HERE, THERE)
+    again = await couriers.fleetbase.delivery_quotes(HERE, THERE)
+    assert couriers.paths == ["POST /v1/places", "GET /v1/service-quotes"] * 2
+    assert [quote.amount for quote in first] == [quote.amount for quote in again]
+    assert {quote.id for quote in first}.isdisjoint({quote.id for quote in again})
+    assert len(couriers.store.rows("place")) == before + 1
+
+
+async def test_looking_up_an_address_leaves_other_peoples_places_alone(couriers: Couriers) -> None:
+    """Fleetbase takes a place of one name and street for the same, and what is said of it last is true."""
+    made = await couriers.fleetbase.create_delivery(
+        NewDelivery(REFERENCE, HERE, replace(THERE, name="Rruga 2", street="Rruga 2"))
+    )
+    await couriers.fleetbase.delivery_quotes(HERE, replace(THERE, name="Rruga 2", city="Durres", postal_code="2001"))
+    after = await couriers.fleetbase.delivery(made.id)
+    assert after is not None
+    assert after.dropoff == made.dropoff
+
+
+async def test_an_address_that_is_nowhere_has_no_price() -> None:
+    place = {"id": "place_1", "location": {"type": "Point", "coordinates": [0, 0]}}
+    wire = Wire(lambda request: httpx.Response(200, json=place if request.method == "POST" else [quoted()]))
+    with pytest.raises(BackendRejected, match="does not find this address"):
+        await wire.fleetbase.delivery_quotes(HERE, THERE)
+    assert [request.method for request in wire.requests] == ["POST"]
+
+
+# -- who is told -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_every_change_is_told_whether_or_not_it_came_off(status: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            body: object = delivery("order_1") if request.url.path.endswith("order_1") else []
+            return httpx.Response(200, json=body)
+        return httpx.Response(status, json=delivery("order_1"))
+
+    signals, heard = LocalSignals(), list[int]()
+    for shard in range(SHARDS):
+        signals.on(DELIVERIES.topic(shard), partial(heard.append, 1))
+    client = httpx.AsyncClient(base_url="http://fleet", transport=httpx.MockTransport(answer))
+    settings = FleetbaseSettings(api_key=SecretStr("flb_test_x"), rate_per_minute=None)
+    fleetbase = Fleetbase(client, settings, signals=signals)
+    changes: list[Callable[[], Awaitable[object]]] = [
+        partial(fleetbase.create_delivery, NEW),
+        partial(fleetbase.cancel_delivery, "order_1"),
+        partial(fleetbase.assign_driver, "order_1", "driver_1"),
+        partial(fleetbase.dispatch_delivery, "order_1"),
+    ]
+    for change in changes:
+        heard.clear()
+        with suppress(BackendUnavailable):
+            await change()
+        assert heard

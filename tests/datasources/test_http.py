@@ -21,8 +21,11 @@ from core.errors import (
     BackendUnavailable,
     BadUserInput,
 )
+from core.kept import Kept
+from core.operation import Operation
 from datasources._breaker import Breaker, CircuitState
 from datasources._http import Answer, HttpBackend, Limits, NotAdmitted, open_client
+from tests.clocks import ManualClock
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -312,16 +315,8 @@ async def test_a_caller_who_leaves_is_no_failure_of_the_backend(running: operati
     assert backend.breaker.state is CircuitState.CLOSED
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_half_of_twenty_calls_opens_the_circuit_too() -> None:
-    breaker = Breaker(clock=Clock())
+    breaker = Breaker(clock=ManualClock(0.0))
     for _ in range(10):
         breaker.succeeded()
         breaker.failed()
@@ -329,7 +324,7 @@ def test_half_of_twenty_calls_opens_the_circuit_too() -> None:
 
 
 def test_a_half_open_circuit_admits_one_probe_whose_outcome_decides() -> None:
-    clock = Clock()
+    clock = ManualClock(0.0)
     breaker = Breaker(clock=clock)
     for _ in range(5):
         breaker.failed()
@@ -405,3 +400,25 @@ async def test_over_the_real_engine_no_cookie_is_kept_and_bytes_arrive_as_writte
     assert server.requests[0].startswith(b"GET /base/a/SINV-1%20%C3%A9?id%5B%5D=a%2Bb&id%5B%5D=c,d HTTP/1.1")
     assert b"cookie" not in server.requests[1].lower()
     assert b"x-key: k" in server.requests[1].lower()
+
+
+# -- word for word -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_backend_has_said_is_kept_where_that_is_wanted() -> None:
+    said = {"id": "1", "more": {"of": "it"}}
+    backend = shop(Script(*[httpx.Response(200, json=said) for _ in range(2)]))
+    with operation.running(Operation(kept=Kept())) as running:
+        await backend.read("GET", "/rows/1", Row)
+    assert running.kept is not None
+    assert running.kept.rows(Row, "id") == {("1",): said}
+    with operation.running(Operation()) as running:
+        await backend.read("GET", "/rows/1", Row)
+    assert running.kept is None
+
+
+async def test_what_cannot_be_kept_is_a_bad_response() -> None:
+    """Decoding passes over what it has no name for, whatever it is."""
+    backend = shop(Script(httpx.Response(200, content=b'{"id": "1", "more": "\xff"}')))
+    with operation.running(Operation(kept=Kept())), pytest.raises(BackendBadResponse):
+        await backend.read("GET", "/rows/1", Row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
+import orjson
 import pytest
 from pydantic import SecretStr
 
@@ -22,8 +24,11 @@ from core.errors import (
     BadUserInput,
 )
 from core.settings import MedusaSettings
+from datasources._medusa_records import Done
 from datasources.medusa import Medusa, NewCart, NewItem, OrderStatus
+from sandbox.faults import Fault
 from sandbox.world import REGION_ALL, REGION_EUR, ulid
+from tests.callers import WORLD
 from tests.market import Shop
 
 pytest_plugins = ["tests.backends"]
@@ -646,3 +651,128 @@ async def test_regions_of_the_demo_shop_sell_in_both_currencies(shop: Shop) -> N
     for currency, region_id in (("ALL", REGION_ALL), ("EUR", REGION_EUR)):
         made = await shop.medusa.create_cart(NewCart(currency=currency, address=TIRANA, sales_channel_id=ulid("sc", 1)))
         assert (made.currency, made.region_id) == (currency, region_id)
+
+
+# -- refunds -------------------------------------------------------------------------------------------------------
+
+
+def paid(*refunds: Answers, captured: float = 29.73) -> Answers:
+    payment = {
+        "id": "pay_1",
+        "currency_code": "eur",
+        "amount": 29.73,
+        "captures": [{"id": "capt_1", "amount": captured}] if captured else [],
+        "refunds": list(refunds),
+    }
+    return {"order": {"id": "order_1", "payment_collections": [{"id": "pay_col_1", "payments": [payment]}]}}
+
+
+def refund(amount: float, note: str | None) -> Answers:
+    return {"id": f"ref_{note}", "amount": amount, "note": note, "payment_id": "pay_1", "refund_reason": None}
+
+
+REFUND = "POST /admin/payments/pay_1/refund"
+
+
+async def test_a_refund_says_how_much_and_for_what() -> None:
+    after = {"payment": {"id": "pay_1", "refunds": [refund(3, "other"), refund(10.5, "run-1")]}}
+    wire = Wire().on("GET /admin/orders/order_1", paid(refund(3, "other"))).on(REFUND, after)
+    made = await wire.medusa().refund_order("order_1", Decimal("10.50"), reference="run-1")
+    assert (made.id, made.amount) == ("ref_run-1", Decimal("10.5"))
+    assert orjson.loads(wire.requests[-1].content) == {"amount": 10.5, "note": "run-1"}
+
+
+async def test_without_an_amount_all_that_is_left_goes_back() -> None:
+    after = {"payment": {"id": "pay_1", "refunds": [refund(29.73, "run-1")]}}
+    wire = Wire().on("GET /admin/orders/order_1", paid()).on(REFUND, after)
+    await wire.medusa().refund_order("order_1", None, reference="run-1")
+    assert orjson.loads(wire.requests[-1].content) == {"note": "run-1"}
+
+
+async def test_what_has_gone_back_does_not_go_back_again() -> None:
+    wire = Wire().on("GET /admin/orders/order_1", paid(refund(10.5, "run-1")))
+    made = await wire.medusa().refund_order("order_1", Decimal("10.50"), reference="run-1")
+    assert made.amount == Decimal("10.5")
+    assert wire.routes == ["GET /admin/orders/order_1"]
+
+
+@pytest.mark.parametrize(
+    ("order_now", "amount"),
+    [
+        (paid(captured=0), None),
+        (paid(captured=0), Decimal(1)),
+        (paid(), Decimal("29.74")),
+        (paid(refund(20, "other")), Decimal("9.74")),
+        (paid(refund(29.73, "other")), None),
+        ({"order": {"id": "order_1", "payment_collections": []}}, None),
+    ],
+)
+async def test_no_more_goes_back_than_was_captured(order_now: Answers, amount: Decimal | None) -> None:
+    wire = Wire().on("GET /admin/orders/order_1", order_now)
+    with pytest.raises(BackendRejected, match="left to refund"):
+        await wire.medusa().refund_order("order_1", amount, reference="run-1")
+    assert wire.routes == ["GET /admin/orders/order_1"]
+
+
+def captured_order(shop: Shop) -> str:
+    """An order whose money has been captured."""
+    row = next(
+        row
+        for row in shop.store.rows("payment")
+        if row["captured_at"] and not row["refunds"] and row["currency_code"] == "eur"
+    )
+    orders = shop.store.rows("order")
+    return str(next(order["id"] for order in orders if row["payment_collection_id"] in order["payment_collection_ids"]))
+
+
+async def test_a_refund_is_made_once_by_however_many(shop: Shop) -> None:
+    order_id = captured_order(shop)
+    made = await asyncio.gather(
+        *(shop.medusa.refund_order(order_id, Decimal(1), reference="run-1") for _ in range(3)),
+        shop.medusa.refund_order(order_id, Decimal(2), reference="run-2"),
+    )
+    assert len({each.id for each in made}) == 2
+    found = await shop.medusa.refunds_by_order_ids([order_id, "order_nobody"])
+    assert {order: sorted((each.note, each.amount) for each in refunds) for order, refunds in found.items()} == {
+        order_id: [("run-1", Decimal(1)), ("run-2", Decimal(2))]
+    }
+
+
+async def test_a_refund_whose_answer_was_lost_is_found_again(shop: Shop) -> None:
+    order_id = captured_order(shop)
+    shop.line.faults = [Fault("status", "after", method="POST", status=502)]
+    made = await shop.medusa.refund_order(order_id, Decimal(1), reference="run-1")
+    assert (made.amount, made.note) == (Decimal(1), "run-1")
+    assert len((await shop.medusa.refunds_by_order_ids([order_id]))[order_id]) == 1
+
+
+async def test_a_refund_that_never_happened_fails_and_is_not_repeated(shop: Shop) -> None:
+    order_id = captured_order(shop)
+    shop.line.faults = [Fault("status", "before", method="POST", status=502)]
+    with pytest.raises(BackendUnavailable):
+        await shop.medusa.refund_order(order_id, Decimal(1), reference="run-1")
+    assert [path for path in shop.paths if path.startswith("POST")] == [
+        path for path in shop.paths if path.endswith("/refund")
+    ]
+    assert len([path for path in shop.paths if path.endswith("/refund")]) == 1
+
+
+async def test_refunds_of_fifty_orders_are_one_call(shop: Shop) -> None:
+    ids = [order.id for order in WORLD.orders[-50:]]
+    assert set(await shop.medusa.refunds_by_order_ids(ids)) == set(ids)
+    assert shop.paths == ["GET /admin/orders"]
+
+
+# -- what is too long ----------------------------------------------------------------------------------------------
+
+
+async def test_more_ids_than_a_request_can_hold_are_several_requests(shop: Shop) -> None:
+    """In one they would be refused with 431 and no word."""
+    ids = [f"prod_{n:026}" for n in range(600)]
+    at_once = [("limit", 600), *(("id[]", each) for each in ids)]
+    with pytest.raises(BackendRejected, match="too long") as caught:
+        await shop.medusa.read("GET", "/admin/products", Done, query=at_once, headers=shop.medusa._admin)
+    assert caught.value.status == 431
+    shop.line.calls.clear()
+    assert await shop.medusa.products_by_ids([*ids, WORLD.products[0].id]) != []
+    assert shop.paths == ["GET /admin/products"] * 3

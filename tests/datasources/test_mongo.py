@@ -28,7 +28,7 @@ from core.scopes import UserRole
 from core.settings import MongoSettings
 from datasources._breaker import Breaker, CircuitState
 from datasources._embedded import mongodb_answers
-from datasources.mongo import FamilyRole, Keyset, MessageStatus, Mongo, UserRecord, UserStatus
+from datasources.mongo import BackendScopeRecord, FamilyRole, Keyset, MessageStatus, Mongo, UserRecord, UserStatus
 from datasources.mongo import driver as module
 from sandbox.world import World, object_id
 from tests.conftest import Commands, demo_documents, told
@@ -80,9 +80,11 @@ async def test_clients_platforms_and_families_are_read_whole(mongo: Mongo) -> No
     user = await mongo.user(SOMEBODY.id)
     assert user is not None
     [family] = await mongo.families_by_ids([user.family_id or ""])
-    assert SOMEBODY.id in {member.user_id for member in family.members}
-    assert family.members[0].role is FamilyRole.OWNER
-    assert family.benefits[0].shared_by_id == family.members[0].user_id
+    members = await mongo.members_of_families([family.id])
+    assert SOMEBODY.id in {member.id for member in members}
+    assert [member.family_role for member in members] == [FamilyRole.OWNER, FamilyRole.ADULT, FamilyRole.CHILD]
+    assert family.benefits[0].shared_by_id == members[0].id
+    assert family.benefits[0].percent_off == 10
 
 
 @pytest.mark.parametrize("method", ["users_by_ids", "clients_by_ids", "client_apps_by_ids", "families_by_ids"])
@@ -112,11 +114,21 @@ async def test_more_ids_than_a_call_carries_are_several(mongo: Mongo, commands: 
 async def test_people_are_found_by_their_accounts(mongo: Mongo, commands: Commands) -> None:
     some = WORLD.customers[:5]
     with counted(commands) as sent:
-        by_shop = await mongo.users_by_medusa_customer_ids([person.medusa_id for person in some])
+        by_shop = await mongo.buyers_by_medusa_customer_ids([person.medusa_id for person in some])
+        debtors = await mongo.buyers_by_erp_customer_ids([person.erp_id for person in some])
         by_erp = await mongo.users_by_erp_customer_ids([person.erp_id for person in some])
-    assert {user.id for user in by_shop} == {user.id for user in by_erp} == {person.id for person in some}
-    assert sent == [("find", "users")] * 2
-    assert await mongo.users_by_medusa_customer_ids(["cus_nobody"]) == []
+    assert {user.id for user in by_erp} == {person.id for person in some}
+    for buyers in (by_shop, debtors):
+        companies = {(buyer.user.id, buyer.scope.erp_company) for buyer in buyers}
+        assert companies == {(person.id, person.client.company) for person in some}
+    assert sent == [("aggregate", "users")] * 2 + [("find", "users")]
+    assert await mongo.buyers_by_medusa_customer_ids(["cus_nobody"]) == []
+
+
+async def test_a_buyer_of_no_client_has_no_part_of_anything(mongo: Mongo, newcomer: str) -> None:
+    await mongo.add_medusa_customer_id(newcomer, "cus_a")
+    [buyer] = await mongo.buyers_by_medusa_customer_ids(["cus_a"])
+    assert (buyer.user.id, buyer.scope) == (newcomer, BackendScopeRecord())
 
 
 async def test_a_key_is_found_by_its_hash_alone(mongo: Mongo, demo: DemoCredentials) -> None:
@@ -237,11 +249,14 @@ async def test_a_list_of_clients_is_narrowed(mongo: Mongo, filter: dict[str, Any
 async def test_a_list_of_families_is_narrowed(mongo: Mongo) -> None:
     everybody = await mongo.families(limit=100)
     assert len(everybody) == await mongo.count_families() == 2 * len(WORLD.clients)
-    [theirs] = await mongo.families(limit=9, client_ids=[SOMEBODY.client.id], member_id=SOMEBODY.id)
-    assert SOMEBODY.id in {member.user_id for member in theirs.members}
-    assert await mongo.count_families(member_id=SOMEBODY.id) == 1
-    nothings: list[dict[str, Any]] = [{"member_id": "x"}, {"client_ids": []}]
-    for nothing in (*nothings, {"client_ids": [ABSENT], "member_id": SOMEBODY.id}):
+    user = await mongo.user(SOMEBODY.id)
+    assert user is not None
+    own = user.family_id or ""
+    [theirs] = await mongo.families(limit=9, client_ids=[SOMEBODY.client.id], ids=[own])
+    assert theirs.id == own
+    assert await mongo.count_families(ids=[own]) == 1
+    nothings: list[dict[str, Any]] = [{"ids": ["x"]}, {"ids": []}, {"client_ids": []}]
+    for nothing in (*nothings, {"client_ids": [ABSENT], "ids": [own]}):
         assert await mongo.families(limit=9, **nothing) == []
         assert await mongo.count_families(**nothing) == 0
 
@@ -298,10 +313,17 @@ async def test_customers_that_carts_made_are_kept_once(mongo: Mongo, newcomer: s
     assert sorted(user.medusa_customer_ids) == ["cus_0", "cus_1", "cus_2"]
     assert user.updated_at.utcoffset() == timedelta(0)
     assert user.updated_at > user.created_at
-    assert [found.id for found in await mongo.users_by_medusa_customer_ids(["cus_0", "cus_2"])] == [newcomer]
+    assert [found.user.id for found in await mongo.buyers_by_medusa_customer_ids(["cus_0", "cus_2"])] == [newcomer]
     for nobody in ("x", ABSENT):
         await mongo.add_medusa_customer_id(nobody, "cus_x")
-    assert await mongo.users_by_medusa_customer_ids(["cus_x"]) == []
+    assert await mongo.buyers_by_medusa_customer_ids(["cus_x"]) == []
+
+
+async def test_a_customer_that_is_known_costs_no_write(mongo: Mongo, newcomer: str, commands: Commands) -> None:
+    assert await mongo.add_medusa_customer_id(newcomer, "cus_1") is True
+    commands.forget()
+    assert await mongo.add_medusa_customer_id(newcomer, "cus_1") is False
+    assert commands.sent == [("find", "users")]
 
 
 async def test_the_first_word_on_ownership_stays(mongo: Mongo) -> None:
@@ -359,6 +381,10 @@ async def test_what_somebody_owns_is_listed_newest_first(empty_mongo: Mongo) -> 
     assert await owned(client_ids=["x"]) == []
     assert await owned(user_id="x") == []
     assert await empty_mongo.owned(BackendName.MEDUSA, limit=9) == []
+    await empty_mongo.record_ownership(BackendName.FLEETBASE, "d5", client, user, kind="drone")
+    assert await owned(client_ids=[client], kind="drone") == ["d5"]
+    assert await owned(client_ids=[other], kind="drone") == []
+    assert (await owned(client_ids=[client]))[0] == "d5"
 
 
 # -- the outbox --------------------------------------------------------------------------------------------------------
@@ -390,6 +416,22 @@ async def test_a_message_is_settled_once(mongo: Mongo) -> None:
     await mongo.settle_message(key, MessageStatus.UNKNOWN)
     assert await mongo.claim_message(key) == settled
     assert settled.status is ends[int(settled.provider_id or "x") % 2]
+
+
+async def test_a_message_that_surely_was_not_sent_may_be_sent_by_the_next(mongo: Mongo) -> None:
+    key = f"mail-{uuid4()}"
+    await mongo.claim_message(key)
+    await mongo.release_message(key)
+    assert (await mongo.claim_message(key)).status is MessageStatus.SENDING
+
+
+@pytest.mark.parametrize("end", [MessageStatus.SENT, MessageStatus.FAILED, MessageStatus.UNKNOWN])
+async def test_a_message_whose_end_is_known_is_not_released(mongo: Mongo, end: MessageStatus) -> None:
+    key = f"mail-{uuid4()}"
+    await mongo.claim_message(key)
+    await mongo.settle_message(key, end)
+    await mongo.release_message(key)
+    assert (await mongo.claim_message(key)).status is end
 
 
 async def test_a_message_that_nobody_claimed_is_not_settled(mongo: Mongo) -> None:
@@ -437,9 +479,10 @@ async def test_seeding_leaves_what_is_there_alone(empty_mongo: Mongo, demo: Demo
 
 
 async def test_ids_of_ours_are_stored_as_object_ids_but_in_flat_arrays(mongo: Mongo) -> None:
-    [family] = await mongo._db.families.find({"memberIds": {"$in": [SOMEBODY.id]}}).to_list(None)
-    assert isinstance(family["clientId"], ObjectId)
-    assert {type(member["userId"]) for member in family["members"]} == {ObjectId}
+    [user] = await mongo._db.users.find({"medusaCustomerIds": {"$in": [SOMEBODY.medusa_id]}}).to_list(None)
+    assert isinstance(user["familyId"], ObjectId)
+    [family] = await mongo._db.families.find({"_id": {"$in": [user["familyId"]]}}).to_list(None)
+    assert {type(family["clientId"]), type(family["heirId"])} == {ObjectId}
     assert {type(benefit["sharedById"]) for benefit in family["benefits"]} == {ObjectId}
     assert {type(key["ownerId"]) for key in await mongo._db["keys"].find({}).to_list(None)} == {ObjectId}
 
@@ -604,9 +647,13 @@ async def test_documents_from_before_revisions_are_revised_too(empty_mongo: Mong
 
 
 async def test_a_revision_that_takes_what_is_taken_is_a_conflict(empty_mongo: Mongo) -> None:
-    await empty_mongo._insert_new("users", {"clientId": ABSENT, "email": "a@b.c", "name": "A"}, UserRecord)
+    await empty_mongo._insert_new(
+        "users", {"clientId": ABSENT, "email": "a@b.c", "emailKey": "a@b.c", "name": "A"}, UserRecord
+    )
     other = await empty_mongo._insert_new("users", {"clientId": ABSENT, "email": "b@b.c", "name": "B"}, UserRecord)
     with pytest.raises(Conflict):
-        await empty_mongo._revise("users", other.id, lambda document: {**document, "email": "a@b.c"}, UserRecord)
+        await empty_mongo._revise("users", other.id, lambda document: {**document, "emailKey": "a@b.c"}, UserRecord)
     with pytest.raises(Conflict):
-        await empty_mongo._insert_new("users", {"clientId": ABSENT, "email": "a@b.c", "name": "C"}, UserRecord)
+        await empty_mongo._insert_new(
+            "users", {"clientId": ABSENT, "email": "a@b.c", "emailKey": "a@b.c", "name": "C"}, UserRecord
+        )

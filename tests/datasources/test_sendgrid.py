@@ -11,16 +11,18 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from core.errors import BackendError, BackendRateLimited, BackendRejected, BackendUnavailable
+from core import operation
+from core.errors import BackendError, BackendRateLimited, BackendRejected, BackendTimeout, BackendUnavailable
 from core.settings import SendgridSettings
 from datasources._http import Limits
-from datasources.sendgrid import Mail, OutcomeUnknown, Sendgrid
+from datasources.sendgrid import Mail, OutcomeUnknown, Recipient, Sendgrid, TemplateMail
 from sandbox import sendgrid as simulator
 from sandbox.faults import FaultLine
 from sandbox.keys import SENDGRID_API_KEY, SENDGRID_FROM
 from sandbox.store import Store
 
-MAIL = Mail("ada@example.com", "Ada", "Order 1", "Thank you.", "m1", html="<p>Thank you.</p>", categories=("orders",))
+ADA = Recipient("ada@example.com", "Ada")
+MAIL = Mail([ADA], "Order 1", "m1", text="Thank you.", html="<p>Thank you.</p>", categories=("orders",))
 
 
 def settings(**changes: object) -> SendgridSettings:
@@ -170,3 +172,63 @@ async def test_an_open_circuit_surely_sends_nothing() -> None:
 async def test_ping_answers() -> None:
     async with simulated() as (sendgrid, _):
         await sendgrid.ping()
+
+
+# -- several recipients, templates ---------------------------------------------------------------------------------
+
+
+async def test_each_recipient_gets_a_mail_of_their_own() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(202)
+
+    mail = Mail([ADA, Recipient("ben@example.com")], "Hello", "m2", html="<p>Hello.</p>")
+    assert await answering(answer).send_mail(mail) is None
+    body = json.loads(sent[0].content)
+    assert [each["to"] for each in body["personalizations"]] == [
+        [{"email": "ada@example.com", "name": "Ada"}],
+        [{"email": "ben@example.com"}],
+    ]
+    assert {each["custom_args"]["gateway_message_id"] for each in body["personalizations"]} == {"m2"}
+    assert body["content"] == [{"type": "text/html", "value": "<p>Hello.</p>"}]
+
+
+async def test_a_template_is_filled_for_each_recipient() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(202, headers={"X-Message-Id": "t1"})
+
+    template = "d-0123456789abcdef0123456789abcdef"
+    assert await answering(answer).send_template(TemplateMail([ADA], template, {"order_number": 7}, "m3")) == "t1"
+    assert json.loads(sent[0].content) == {
+        "personalizations": [
+            {
+                "to": [{"email": "ada@example.com", "name": "Ada"}],
+                "custom_args": {"gateway_message_id": "m3"},
+                "dynamic_template_data": {"order_number": 7},
+            }
+        ],
+        "template_id": template,
+        "from": {"email": SENDGRID_FROM},
+    }
+
+
+async def test_the_simulator_knows_its_templates_and_no_others() -> None:
+    async with simulated() as (sendgrid, _):
+        data = {"order_number": 7}
+        assert await sendgrid.send_template(TemplateMail([ADA], "d-0123456789abcdef0123456789abcdef", data, "m4"))
+        with pytest.raises(BackendRejected) as refused:
+            await sendgrid.send_template(TemplateMail([ADA], "d-" + "0" * 32, data, "m5"))
+        assert refused.value.status == 400
+
+
+async def test_a_mail_for_which_no_time_was_left_surely_did_not_go_out() -> None:
+    async with simulated() as (sendgrid, line):
+        with operation.running(operation.within(0)), pytest.raises(BackendTimeout) as late:
+            await sendgrid.send_mail(MAIL)
+        assert not isinstance(late.value, OutcomeUnknown)
+        assert not line.calls

@@ -14,11 +14,22 @@ import pytest
 from core import operation
 from core.errors import BackendBadResponse, BackendRejected, BackendUnavailable
 from core.settings import StripeSettings
-from datasources.stripe import API_VERSION, IntentStatus, NewHold, Stripe, Undone, form_of
+from datasources.stripe import (
+    API_VERSION,
+    CLIENT_REFERENCE,
+    IntentStatus,
+    NewHold,
+    NewIntent,
+    NewSubscription,
+    Stripe,
+    Undone,
+    form_of,
+)
 from sandbox import stripe as simulator
 from sandbox.faults import FaultLine
 from sandbox.keys import STRIPE_SECRET_KEY
 from sandbox.store import Store
+from sandbox.stripe.seeding import MONTHLY_MINOR, PRICE_ID
 from sandbox.world import World
 
 ADA = World(datetime.now(UTC)).customers[0]
@@ -262,3 +273,164 @@ async def test_amounts_follow_the_currencys_minor_unit(stripe: Stripe) -> None:
 
 async def test_ping_answers(stripe: Stripe) -> None:
     await stripe.ping()
+
+
+# -- customers, methods, payments that a browser confirms ------------------------------------------------------------
+
+
+def asked(line: FaultLine) -> list[str]:
+    return [f"{call.method} {call.path}" for call in line.calls]
+
+
+async def test_a_customer_is_told_without_what_is_nobodys_business(stripe: Stripe) -> None:
+    found = await stripe.customer(ADA.stripe_id)
+    assert found is not None
+    assert (found.id, found.email, found.name, found.user_id) == (ADA.stripe_id, ADA.email, ADA.name, ADA.id)
+    assert await stripe.customer("cus_nobody") is None
+
+
+async def test_a_deleted_customer_is_answered_200_and_is_not_there(stripe: Stripe) -> None:
+    await stripe.send("DELETE", "/v1/customers/{id}", args={"id": ADA.stripe_id})
+    assert (await stripe.send("GET", "/v1/customers/{id}", args={"id": ADA.stripe_id})).status == 200
+    assert await stripe.customer(ADA.stripe_id) is None
+    assert await stripe.payment_methods(ADA.stripe_id) is None
+    assert await stripe.default_payment_method(ADA.stripe_id) is None
+
+
+async def test_a_guest_is_found_by_address_within_the_client_that_made_them(stripe: Stripe) -> None:
+    made = await stripe.create_guest("c1", "guest@x.example", "Guest")
+    assert (made.email, made.client, made.user_id) == ("guest@x.example", "c1", None)
+    assert (await stripe.create_guest("c1", "guest@x.example", "Guest")).id == made.id
+    other = await stripe.create_guest("c2", "guest@x.example", "Guest")
+    assert [row.id for row in await stripe.guests("c1", "guest@x.example")] == [made.id]
+    assert [row.id for row in await stripe.guests("c2", "guest@x.example")] == [other.id]
+    assert await stripe.guests("c1", ADA.email) == []
+
+
+async def test_payment_methods_are_those_of_all_pages(stripe: Stripe, line: FaultLine) -> None:
+    for n in range(101):
+        path, args = "/v1/payment_methods/{id}/attach", {"id": "pm_card_mastercard"}
+        await stripe.send(
+            "POST", path, args=args, form=[("customer", ADA.stripe_id)], headers={"Idempotency-Key": f"{n}"}
+        )
+    line.calls.clear()
+    found = await stripe.payment_methods(ADA.stripe_id)
+    assert found is not None
+    assert len({method.id for method in found}) == 102
+    assert asked(line) == [f"GET /v1/customers/{ADA.stripe_id}/payment_methods"] * 2
+    [visa] = [method for method in found if method.id == ADA.card_id]
+    assert (visa.type, visa.brand, visa.last4, visa.exp_month) == ("card", "visa", "4242", 8)
+    assert await stripe.payment_methods("cus_nobody") is None
+
+
+async def test_what_is_no_card_has_a_type_and_nothing_else() -> None:
+    page = {"object": "list", "has_more": False, "data": [{"id": "pm_1", "type": "sepa_debit", "sepa_debit": {}}]}
+    [method] = await answering(lambda request: httpx.Response(200, json=page)).payment_methods("cus_1") or []
+    assert (method.type, method.brand, method.last4, method.exp_month, method.exp_year) == ("sepa_debit", *[None] * 4)
+
+
+async def test_a_payment_to_be_confirmed_names_no_payment_method_types() -> None:
+    sent: list[dict[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(dict(parse_qsl(request.content.decode())))
+        return httpx.Response(200, json={**INTENT, "client_secret": "pi_1_secret_x"})
+
+    new = NewIntent(Decimal("5"), "ISK", customer="cus_1", payment_method="pm_1", hold=True, metadata={"order": "o1"})
+    made = await answering(answer).create_intent(new, key="k")
+    assert made.client_secret == "pi_1_secret_x"
+    assert sent == [
+        {
+            "amount": "500", "currency": "isk", "customer": "cus_1", "payment_method": "pm_1",
+            "capture_method": "manual", "automatic_payment_methods[enabled]": "true", "metadata[order]": "o1",
+        }
+    ]  # fmt: skip
+
+
+async def test_this_version_refuses_the_removed_parameter(stripe: Stripe) -> None:
+    form = [("amount", "500"), ("currency", "eur"), ("payment_method_types[0]", "card")]
+    with pytest.raises(BackendRejected) as refused:
+        await stripe.send("POST", "/v1/payment_intents", form=form)
+    assert refused.value.reason == "payment_method_types_no_longer_supported"
+
+
+async def test_a_payment_waits_for_its_payer_and_one_key_makes_one(stripe: Stripe) -> None:
+    new = NewIntent(Decimal("12.50"), "EUR", customer=ADA.stripe_id, metadata={CLIENT_REFERENCE: "c1"})
+    made = await stripe.create_intent(new, key="k")
+    assert (made.status, made.amount, made.capture_method) == (
+        IntentStatus.REQUIRES_PAYMENT_METHOD,
+        Decimal("12.50"),
+        "automatic",
+    )
+    assert made.client_secret is not None
+    assert made.client_secret.startswith(f"{made.id}_secret_")
+    assert (await stripe.create_intent(new, key="k")).id == made.id
+    read = await stripe.intent(made.id)
+    assert read is not None
+    assert read.metadata == {CLIENT_REFERENCE: "c1"}
+    assert not hasattr(read, "client_secret")
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("0", "EUR"), ("1.001", "EUR"), ("1.5", "ISK")])
+async def test_an_amount_that_cannot_be_paid_is_not_even_asked_for(
+    stripe: Stripe, line: FaultLine, amount: str, currency: str
+) -> None:
+    with pytest.raises(BackendRejected) as refused:
+        await stripe.create_intent(NewIntent(Decimal(amount), currency), key="k")
+    assert refused.value.reason == "amount_invalid"
+    assert asked(line) == []
+
+
+# -- refunds and subscriptions -----------------------------------------------------------------------------------------
+
+
+async def test_what_was_taken_is_given_back_in_parts(stripe: Stripe) -> None:
+    held = await stripe.create_hold(hold(), key="h")
+    await stripe.capture(held.id, key="c")
+    part = await stripe.refund(held.id, key="r1", amount=Decimal("20"), currency="EUR")
+    assert (part.amount, part.currency, part.status, part.payment_intent) == (
+        Decimal("20.00"),
+        "EUR",
+        "succeeded",
+        held.id,
+    )
+    assert (await stripe.refund(held.id, key="r2")).amount == Decimal("30.00")
+    assert (await stripe.refund(held.id, key="r1", amount=Decimal("20"), currency="EUR")).id == part.id
+    with pytest.raises(BackendRejected) as refused:
+        await stripe.refund(held.id, key="r3")
+    assert refused.value.reason == "charge_already_refunded"
+    assert [refund.amount for refund in await stripe.refunds(held.id)] == [Decimal("30.00"), Decimal("20.00")]
+
+
+async def test_a_subscription_is_paid_at_once_and_its_period_stands_on_its_item(stripe: Stripe) -> None:
+    new = NewSubscription(ADA.stripe_id, PRICE_ID, {CLIENT_REFERENCE: "c1"})
+    made = await stripe.create_subscription(new, key="s")
+    assert (made.status, made.price_id, made.customer) == ("active", PRICE_ID, ADA.stripe_id)
+    assert made.current_period_end is not None
+    assert timedelta(days=27) < made.current_period_end - datetime.now(UTC) < timedelta(days=32)
+    assert (await stripe.create_subscription(new, key="s")).id == made.id
+    assert await stripe.subscription(made.id) == made
+    assert await stripe.subscription("sub_nobody") is None
+    paid = [intent async for intent in stripe._intents(ADA.stripe_id, LONG_AGO)]
+    assert [intent.amount_minor for intent in paid] == [MONTHLY_MINOR]
+
+
+async def test_a_subscription_that_is_not_paid_is_none(stripe: Stripe) -> None:
+    path, args = "/v1/payment_methods/{id}/attach", {"id": "pm_card_chargeCustomerFail"}
+    attached = await stripe.send("POST", path, args=args, form=[("customer", ADA.stripe_id)])
+    method = httpx.Response(200, content=attached.body).json()["id"]
+    form = [("invoice_settings[default_payment_method]", method)]
+    await stripe.send("POST", "/v1/customers/{id}", args={"id": ADA.stripe_id}, form=form)
+    with pytest.raises(BackendRejected) as refused:
+        await stripe.create_subscription(NewSubscription(ADA.stripe_id, PRICE_ID), key="s")
+    assert (refused.value.status, refused.value.reason) == (402, "generic_decline")
+    listed = await stripe.send("GET", "/v1/subscriptions", query=[("customer", ADA.stripe_id), ("status", "all")])
+    assert httpx.Response(200, content=listed.body).json()["data"] == []
+
+
+async def test_a_subscription_ends_once(stripe: Stripe) -> None:
+    made = await stripe.create_subscription(NewSubscription(ADA.stripe_id, PRICE_ID), key="s")
+    assert (await stripe.cancel_subscription(made.id)).is_ended
+    assert (await stripe.cancel_subscription(made.id)).is_ended
+    with pytest.raises(BackendRejected):
+        await stripe.cancel_subscription("sub_nobody")

@@ -147,17 +147,17 @@ async def test_lists_filter_by_owner_order_status_and_page_with_tokens(temporal:
     for n in range(3):
         await temporal.start(new(user_id=mine, client_id=client, order_id=order if n == 0 else ""))
     await temporal.start(new(user_id="somebody else", client_id=client))
-    assert {row.user_id for row in await listed(temporal, WorkflowFilter(user_ids=[mine]), 3)} == {mine}
-    assert len(await listed(temporal, WorkflowFilter(client_ids=[client]), 4)) == 4
-    assert [row.order_id for row in await listed(temporal, WorkflowFilter(order_ids=[order]), 1)] == [order]
-    assert await temporal.count(WorkflowFilter(user_ids=[mine])) == 3
-    assert await temporal.count(WorkflowFilter(user_ids=[mine], status=WorkflowStatus.FAILED)) == 0
-    assert await temporal.list_page(WorkflowFilter(client_ids=[]), limit=10) == ([], None)
+    assert {row.user_id for row in await listed(temporal, WorkflowFilter(user_ids=(mine,)), 3)} == {mine}
+    assert len(await listed(temporal, WorkflowFilter(client_ids=(client,)), 4)) == 4
+    assert [row.order_id for row in await listed(temporal, WorkflowFilter(order_ids=(order,)), 1)] == [order]
+    assert await temporal.count(WorkflowFilter(user_ids=(mine,))) == 3
+    assert await temporal.count(WorkflowFilter(user_ids=(mine,), status=WorkflowStatus.FAILED)) == 0
+    assert await temporal.list_page(WorkflowFilter(client_ids=()), limit=10) == ([], None)
     assert await temporal.list_page(WorkflowFilter(status=WorkflowStatus.PLANNED), limit=10) == ([], None)
 
-    first, token = await temporal.list_page(WorkflowFilter(user_ids=[mine]), limit=2)
+    first, token = await temporal.list_page(WorkflowFilter(user_ids=(mine,)), limit=2)
     assert token is not None
-    rest, _ = await temporal.list_page(WorkflowFilter(user_ids=[mine]), limit=2, token=token)
+    rest, _ = await temporal.list_page(WorkflowFilter(user_ids=(mine,)), limit=2, token=token)
     assert len({row.id for row in first + rest}) == 3
 
 
@@ -165,14 +165,14 @@ async def test_lists_filter_by_owner_order_status_and_page_with_tokens(temporal:
 async def test_a_value_cannot_leave_its_quotes(temporal: Temporal, value: str) -> None:
     await temporal.start(new(user_id=value, client_id="quotes"))
     for user_id in (value, "anybody"):
-        rows, _ = await temporal.list_page(WorkflowFilter(user_ids=[user_id], client_ids=["quotes"]), limit=50)
+        rows, _ = await temporal.list_page(WorkflowFilter(user_ids=(user_id,), client_ids=("quotes",)), limit=50)
         assert {row.user_id for row in rows} <= {user_id}
 
 
 async def test_a_quoted_value_finds_itself(temporal: Temporal) -> None:
     value = f"O'Hara {uuid4()}"
     await temporal.start(new(user_id=value))
-    assert (await listed(temporal, WorkflowFilter(user_ids=[value]), 1))[0].user_id == value
+    assert (await listed(temporal, WorkflowFilter(user_ids=(value,)), 1))[0].user_id == value
 
 
 @pytest.mark.usefixtures("worker")
@@ -180,13 +180,24 @@ async def test_workflows_of_many_orders_take_one_call_for_fifty(temporal: Tempor
     orders = [f"order-{uuid4()}" for _ in range(3)]
     for order_id in orders:
         await temporal.start(new(order_id=order_id))
-    await listed(temporal, WorkflowFilter(order_ids=orders), 3)
+    await listed(temporal, WorkflowFilter(order_ids=tuple(orders)), 3)
     with operation.running(operation.Operation()) as running:
         found = await temporal.workflows_by_order_ids([*orders, *(f"absent-{n}" for n in range(47))])
         assert {row.order_id for row in found} == set(orders)
         assert [call.path for call in running.calls] == ["ListWorkflowExecutions"]
         await temporal.workflows_by_order_ids([f"absent-{n}" for n in range(51)])
         assert len(running.calls) == 3
+
+
+@pytest.mark.usefixtures("worker")
+async def test_workflows_are_found_by_fifty_ids_in_one_call(temporal: Temporal) -> None:
+    started = [(await temporal.start(new())).id for _ in range(2)]
+    await listed(temporal, WorkflowFilter(ids=tuple(started)), 2)
+    with operation.running(operation.Operation()) as running:
+        found = await temporal.workflows_by_ids([*started, *(f"absent-{n}" for n in range(48))])
+        assert {row.id for row in found} == set(started)
+        assert [call.path for call in running.calls] == ["ListWorkflowExecutions"]
+    assert await temporal.workflows_by_ids([]) == []
 
 
 @pytest.mark.usefixtures("worker")

@@ -6,7 +6,6 @@ https://chromedevtools.github.io/devtools-protocol/
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import itertools
 import json
@@ -114,10 +113,6 @@ class Page:
             f"clipboardData.setData('text/plain', {json.dumps(text)});"
             "document.activeElement.dispatchEvent(new ClipboardEvent('paste', {clipboardData, bubbles: true})) }"
         )
-
-    async def screenshot(self) -> bytes:
-        """What the page looks like now, a PNG."""
-        return base64.b64decode((await self.call("Page.captureScreenshot"))["data"])
 
     async def call(self, method: str, *, session: str | None = None, **params: Any) -> Any:
         number = next(self._numbers)

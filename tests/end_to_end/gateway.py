@@ -79,6 +79,12 @@ class Gateway:
         await self.stop()
         await self._http.aclose()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     # -- what a caller has -------------------------------------------------------------------------------------
 
     @property

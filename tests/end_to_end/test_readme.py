@@ -1,4 +1,4 @@
-"""What README shows is what happens."""
+"""What README and the settings' page show is what happens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings
 from core.settings import Settings
 from tests.end_to_end.conftest import NewGateway
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text("utf-8")
 
 
 def block_with(start: str) -> str:
@@ -34,7 +36,7 @@ async def test_its_first_query_has_its_answer(new_gateway: NewGateway) -> None:
     assert await gateway.post(asked["query"]) == json.loads(block_with('{"data"'))
 
 
-def test_its_table_of_settings_is_complete_and_holds_nothing_else() -> None:
+def test_the_table_of_settings_is_complete_and_holds_nothing_else() -> None:
     def variables(model: type[BaseSettings], prefix: str = "") -> set[str]:
         found = set()
         for name, field in model.model_fields.items():
@@ -46,6 +48,11 @@ def test_its_table_of_settings_is_complete_and_holds_nothing_else() -> None:
                 found.add(alias if isinstance(alias, str) else f"{prefix}{name}".upper())
         return found
 
-    table = README[README.index("## Settings") : README.index("## Adding a backend")]
-    told = set(re.findall(r"`\*?\*?([A-Z][A-Z0-9_]+)(?:=\w+)?\*?\*?`", table))
+    told = set(re.findall(r"`\*?\*?([A-Z][A-Z0-9_]+)(?:=\w+)?\*?\*?`", SETTINGS))
     assert told == variables(Settings)
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []

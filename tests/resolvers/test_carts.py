@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from core.backends import BackendName
 from core.errors import BackendRejected, BadUserInput, Conflict, Forbidden, GatewayError, NotFound
@@ -173,3 +174,11 @@ async def test_items_are_added_to_ones_own_open_cart(market: Market) -> None:
     )
     with pytest.raises(Conflict, match="order"):
         await add_cart_item(ctx, made.id, VARIANT, 1)
+
+
+async def test_an_inactive_client_sells_nothing(market: Market) -> None:
+    of = market.mongo.clients_by_id[ANN.client.id]
+    market.mongo.clients_by_id[of.id] = replace(of, is_active=False)
+    with pytest.raises(BadUserInput, match="not active"):
+        await create_cart(market.context(SERVICE), CartWanted(user_id=ANN.id))
+    assert market.shop.paths == []

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from bson import ObjectId
 
 from core import operation
-from core.errors import BadUserInput
-from datasources.mongo import Mongo
+from core.buckets import Limit
+from core.errors import BadUserInput, RateLimited
+from datasources.mongo import ClientRecord, Mongo
 from resolvers import clients
-from resolvers.clients import ClientAppById, ClientById, ClientWanted
+from resolvers.clients import ClientAppById, ClientById, ClientToRegister, ClientWanted
 from resolvers.context import Context
+from resolvers.keys import Issued
 from sandbox.world import World
 from tests.conftest import Callers, Commands, MakeContext, demo_documents, told
+from tests.gatehouse import Gatehouse
 
 WORLD = World(datetime.now(UTC))
 ALL = {client.code for client in WORLD.clients}
@@ -105,6 +109,26 @@ async def test_pages_hold_the_whole_list_once(seeing: Context, caller: str) -> N
         if not page.page_info.has_next_page:
             break
     assert sorted(codes) == sorted(SEEN[caller])
+
+
+async def test_a_key_that_anybody_can_read_registers_so_many_clients_from_one_place(gatehouse: Gatehouse) -> None:
+    def register(ctx: Context, code: str) -> Awaitable[Issued[ClientRecord]]:
+        return clients.register_client(ctx, ClientToRegister("New", code, client_app_id=ctx.principal.client_app_id))
+
+    sources = cast("Any", gatehouse.sources)
+    sources.settings = sources.settings.model_copy(update={"registration_limit": Limit(0.001, 2)})
+    in_browsers, on_servers = gatehouse.demo.keys["BookMaster"], gatehouse.demo.keys["Dakkah"]
+    for number in range(2):
+        await register(await gatehouse.context(api_key=in_browsers), f"N{number}")
+    with pytest.raises(RateLimited) as caught:
+        await register(await gatehouse.context(api_key=in_browsers), "N2")
+    assert caught.value.retryable
+    assert (await gatehouse.mongo.audit(last=1))[0].detail["code"] == "N1"
+    elsewhere = await gatehouse.context(api_key=in_browsers)
+    elsewhere.address = "192.0.2.8"
+    assert (await register(elsewhere, "N2")).owner.code == "N2"
+    for number in range(4):
+        await register(await gatehouse.context(api_key=on_servers), f"N{number}")
 
 
 @pytest.mark.parametrize(

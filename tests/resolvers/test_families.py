@@ -19,10 +19,14 @@ from tests.conftest import Callers, Commands, MakeContext, told
 WORLD = World(datetime.now(UTC))
 THEIRS, SISTER = WORLD.clients[2].id, WORLD.clients[3].id
 FAMILIES = omnistack._families(WORLD)
-ALL = {family["_id"] for family in FAMILIES}
+MEMBERS = {
+    family["_id"]: [person.id for person in people]
+    for family, (_, _, people) in zip(FAMILIES, omnistack._circles(WORLD), strict=True)
+}
+ALL = set(MEMBERS)
 OF_CLIENT = {family["_id"] for family in FAMILIES if family["clientId"] == THEIRS}
 OF_SISTER = {family["_id"] for family in FAMILIES if family["clientId"] == SISTER}
-[OWN] = [family for family in FAMILIES if omnistack.token_users()["CUSTOMER"] in family["memberIds"]]
+[OWN] = [family for family in FAMILIES if omnistack.token_users()["CUSTOMER"] in MEMBERS[family["_id"]]]
 SEEN = {
     "service": ALL,
     "platform": set[str](),
@@ -84,7 +88,7 @@ async def test_members_see_each_others_name_and_role_and_nothing_more(
 ) -> None:
     ctx = make_context(callers["customer"])
     commands.forget()
-    members = await ctx.loader(MemberById).load_many(OWN["memberIds"])
+    members = await ctx.loader(MemberById).load_many(MEMBERS[OWN["_id"]])
     assert commands.sent == told(operation.current().calls) == [("find", "users")]
     for member in members:
         assert member is not None
@@ -106,7 +110,7 @@ async def test_members_see_each_others_name_and_role_and_nothing_more(
 async def test_others_see_members_as_they_see_users(
     make_context: MakeContext, callers: Callers, caller: str, sees: bool
 ) -> None:
-    members = await make_context(callers[caller]).loader(MemberById).load_many(OWN["memberIds"])
+    members = await make_context(callers[caller]).loader(MemberById).load_many(MEMBERS[OWN["_id"]])
     assert [isinstance(member, UserRecord) for member in members] == [sees] * len(members)
     assert None in members or sees
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from core.errors import BadUserInput
+from core.principals import BackendScope
 from resolvers.fleet import drivers, fleets, service_zones, vehicle_of, vehicles
 from tests.callers import SERVICE, WORLD, client, person, platform, user
 from tests.market import Market
@@ -66,4 +68,13 @@ async def test_a_platforms_browser_key_sees_nothing_of_the_fleet(market: Market)
 async def test_what_cannot_be_asked_is_the_callers_mistake(market: Market, first: int, after: str | None) -> None:
     with pytest.raises(BadUserInput):
         await drivers(market.context(SERVICE), first=first, after=after)
+    assert market.couriers.paths == []
+
+
+async def test_who_has_no_part_of_any_backend_sees_nothing_of_the_fleet(market: Market) -> None:
+    """A key that anybody can read registers such clients."""
+    ctx = market.context(replace(client(), backend_scope=BackendScope()))
+    for listed in (drivers, vehicles, fleets):
+        assert (await listed(ctx, first=5, after=None)).nodes == []
+    assert await service_zones(ctx) == []
     assert market.couriers.paths == []

@@ -10,14 +10,16 @@ import jwt
 import pytest
 from bson import ObjectId
 
-from core.auth import Credentials, TokenVerifier, hash_key, new_key
+from core.auth import CLOCK_SKEW_S, Credentials, TokenVerifier, hash_key, new_key
 from core.demo import DemoCredentials
 from core.errors import Unauthenticated
 from core.principals import BackendScope, Principal, PrincipalKind
 from core.scopes import ALL_SCOPES, CLIENT_SCOPES, ROLE_SCOPES, UserRole
+from core.settings import Settings
 from datasources.mongo import BackendScopeRecord, Mongo
-from resolvers.principals import Identification, lesser_role, scope_of
+from resolvers.principals import NEWCOMERS_WRITES, Identification, lesser_role, scope_of
 from sandbox.world import REGION_EUR, World
+from schema import build_schema
 from tests.conftest import CLIENT, PLATFORM, SERVER_SIDE_PLATFORM, demo_documents
 
 WORLD = World(datetime.now(UTC))
@@ -78,6 +80,8 @@ async def test_a_platform_whose_key_is_public_has_no_data(door: Door) -> None:
     assert (principal.client_ids, principal.backend_scope, principal.is_server_side) == ((), BackendScope(), False)
     assert principal.client_id is None
     assert "service" not in principal.scopes
+    assert principal.scopes == CLIENT_SCOPES
+    assert principal.allowed_writes == frozenset({"registerClient", "healthChanged"})
 
 
 async def test_a_server_side_platform_has_its_clients_data(door: Door) -> None:
@@ -85,11 +89,13 @@ async def test_a_server_side_platform_has_its_clients_data(door: Door) -> None:
     theirs = [client for client in WORLD.clients if client.app is WORLD.apps[1]]
     scope = principal.backend_scope
     assert principal.is_server_side
+    assert principal.allowed_writes is None
     assert scope is not None
     assert set(principal.client_ids) == {client.id for client in theirs}
     assert set(scope.medusa_sales_channel_ids) == {client.channel_id for client in theirs}
     assert set(scope.erp_companies) == {client.company for client in theirs}
     assert set(scope.erp_warehouses) == {client.warehouse for client in theirs}
+    assert set(scope.payload_tenants) == {client.code for client in theirs}
 
 
 async def test_a_client_has_its_own_data(door: Door) -> None:
@@ -97,7 +103,12 @@ async def test_a_client_has_its_own_data(door: Door) -> None:
     assert (principal.kind, principal.client_id) == (PrincipalKind.CLIENT, THEIRS.id)
     assert principal.scopes == CLIENT_SCOPES
     assert principal.backend_scope == BackendScope(
-        (THEIRS.channel_id,), REGION_EUR, (THEIRS.company,), (THEIRS.warehouse,)
+        (THEIRS.channel_id,),
+        REGION_EUR,
+        (THEIRS.company,),
+        (THEIRS.warehouse,),
+        tuple(WORLD.print_customer_ids(THEIRS)),
+        (THEIRS.code,),
     )
 
 
@@ -256,6 +267,25 @@ async def test_a_platform_that_is_not_active_is_refused_with_its_clients(changed
     await changed.refuses(api_key=keys[SERVER_SIDE_PLATFORM])
     await changed.refuses(api_key=keys[SERVER_SIDE_PLATFORM], client_api_key=keys[CLIENT])
     await changed.refuses(api_key=keys[SERVER_SIDE_PLATFORM], bearer=changed.token())
+    await changed.refuses(bearer=changed.token())
+
+
+async def test_a_token_of_a_platform_that_is_gone_is_refused(changed: Door) -> None:
+    documents = demo_documents(changed.demo)
+    documents["client_apps"] = [row for row in documents["client_apps"] if row["_id"] != THEIRS.app.id]
+    await changed.mongo.insert(documents)
+    await changed.refuses(bearer=changed.token())
+
+
+async def test_credentials_are_good_until_the_first_of_them_ends(changed: Door) -> None:
+    await changed.mongo.insert(demo_documents(changed.demo))
+    key, now = new_key(), datetime.now(UTC).replace(microsecond=0)
+    row = {"_id": hash_key(changed.demo.key_pepper, key), "ownerKind": "client_app", "ownerId": THEIRS.app.id}
+    await changed.mongo.insert({"keys": [row | {"expiresAt": now + timedelta(seconds=300)}]})
+    expiry = int(now.timestamp())
+    for exp, ends_at in ((expiry + 200, expiry + 200 + CLOCK_SKEW_S), (expiry + 900, expiry + 300)):
+        shown = Credentials(api_key=key, bearer=changed.token(exp=exp))
+        assert (await changed.identification.recognise(changed.mongo, shown)).ends_at == ends_at
 
 
 async def test_a_clients_scopes_are_cut_to_its_platforms(changed: Door) -> None:
@@ -300,7 +330,7 @@ async def test_a_key_without_its_owner_is_refused(changed: Door) -> None:
 def test_what_is_not_set_in_a_scope_gives_nothing() -> None:
     assert scope_of(None) == scope_of(BackendScopeRecord()) == BackendScope()
     assert scope_of(BackendScopeRecord(erp_company="A", payload_tenant="t")) == BackendScope(
-        erp_companies=("A",), payload_tenant="t"
+        erp_companies=("A",), payload_tenants=("t",)
     )
 
 
@@ -308,3 +338,24 @@ def test_no_secret_is_in_the_repr_of_what_recognises_callers(identification: Ide
     printed = repr(identification)
     assert not [key for key in identification.service_keys if key in printed]
     assert identification.pepper not in printed
+
+
+@pytest.mark.parametrize("backend_scope", [None, {}])
+async def test_a_client_without_a_part_of_any_backend_writes_its_own_records_alone(
+    changed: Door, backend_scope: dict[str, Any] | None
+) -> None:
+    await fill(changed, "clients", THEIRS.id, backendScope=backend_scope)
+    keys = {"api_key": changed.demo.keys[SERVER_SIDE_PLATFORM], "client_api_key": changed.demo.keys[CLIENT]}
+    for shown in (keys, {"bearer": changed.token()}):
+        newcomer = await changed.identify(**shown)
+        assert newcomer.allowed_writes is not None
+        assert {"createUser", "syncBatches", "rotateClientKey"} <= newcomer.allowed_writes
+        assert not {"sendEmail", "chat", "chatStream", "issueCredential", "fulfillOrder"} & newcomer.allowed_writes
+
+
+def test_what_newcomers_may_write_is_in_the_schema() -> None:
+    schema = build_schema(Settings())._schema
+    assert schema.mutation_type is not None
+    assert schema.subscription_type is not None
+    known = {*schema.mutation_type.fields, *schema.subscription_type.fields}
+    assert NEWCOMERS_WRITES - known == {"healthChanged"}

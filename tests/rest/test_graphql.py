@@ -11,15 +11,19 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
+from core.auth import new_key
 from core.backends import BackendName
 from core.demo import DemoCredentials
-from core.errors import BackendUnavailable, BadUserInput, GatewayError, Unauthenticated
+from core.errors import BackendUnavailable, GatewayError
+from core.signals import LocalSignals
 from datasources import Sources
+from datasources.identities import Identities
 from datasources.mongo import KeyRecord, Mongo
 from resolvers.principals import Identification
 from rest.gateway import Gateway
 from rest.graphql import GraphQLEntrance, refused
 from rest.request_ids import RequestIds, request_id
+from server import STATUS
 from tests.conftest import CLIENT, SERVER_SIDE_PLATFORM
 from tests.schema.people import SCHEMA
 
@@ -35,8 +39,7 @@ class Down(Mongo):
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
-    status = 401 if isinstance(error, Unauthenticated) else 400 if isinstance(error, BadUserInput) else 503
-    return refused(error, status, request_id(request))
+    return refused(error, STATUS.get(type(error), 503), request_id(request))
 
 
 def gateway(mongo: Mongo, identification: Identification) -> FastAPI:
@@ -44,7 +47,9 @@ def gateway(mongo: Mongo, identification: Identification) -> FastAPI:
     made.include_router(GraphQLEntrance(SCHEMA, "/graphql", allowed_origins=["https://shop.example"]))
     made.add_exception_handler(GatewayError, _refuse)
     made.add_middleware(RequestIds)
-    made.state.gateway = Gateway(cast("Sources", SimpleNamespace(mongo=mongo)), identification)
+    made.state.gateway = Gateway(
+        cast("Sources", SimpleNamespace(mongo=mongo, identities=Identities(LocalSignals()))), identification
+    )
     return made
 
 
@@ -92,7 +97,7 @@ async def test_nobody_else_comes_in(app: FastAPI, headers: dict[str, str]) -> No
 
 
 async def test_without_the_core_store_nobody_can_be_recognised(app_without_store: FastAPI) -> None:
-    answer = await post(app_without_store, {"query": VIEWER}, {"X-API-Key": "sk_any"})
+    answer = await post(app_without_store, {"query": VIEWER}, {"X-API-Key": new_key()})
     assert answer.status_code == 503
     assert answer.json()["errors"][0]["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
 
@@ -223,7 +228,7 @@ async def test_a_socket_with_wrong_credentials_is_closed_with_4403(app: FastAPI,
 
 
 async def test_a_socket_is_told_to_come_back_when_nobody_can_be_recognised(app_without_store: FastAPI) -> None:
-    assert await talk(app_without_store, init(x_api_key="sk_any")) == [{"type": "close", "code": 1013}]
+    assert await talk(app_without_store, init(x_api_key=new_key())) == [{"type": "close", "code": 1013}]
 
 
 async def test_nothing_is_executed_before_a_socket_is_acknowledged(app: FastAPI) -> None:

@@ -282,7 +282,7 @@ async def test_counts_and_single_values(site: Site) -> None:
 
 
 async def test_what_is_not_simulated_says_so(site: Site) -> None:
-    for path in ("/api/resource/Quotation", "/api/method/frappe.desk.query_report.run", "/app/item"):
+    for path in ("/api/resource/Quotation", "/api/method/frappe.desk.reportview.get", "/app/item"):
         assert (await site.http.get(path)).status_code == 501
     grouped = await site.method("frappe.client.get_list", doctype="Item", group_by="brand")
     assert grouped.status_code == 501

@@ -813,13 +813,40 @@ async def test_a_quote_is_bought_after_the_answer(api: httpx.AsyncClient) -> Non
     assert (later["transaction_amount"], later["currency"]) == (quote["amount"], "EUR")
 
 
-async def test_contacts_and_places_can_be_made(api: httpx.AsyncClient) -> None:
-    contact = await api.post("/v1/contacts", json={"name": "Ann", "type": "customer", "internal_id": "cus_9"})
-    assert contact.status_code == 201
-    assert (await api.get("/v1/contacts?internal_id_in=cus_9")).json() == [contact.json()]
+async def test_a_contact_is_made_once_per_name_and_address(api: httpx.AsyncClient) -> None:
+    ann = {"name": "Ann", "type": "customer", "email": "ann@new.example", "phone": None, "internal_id": "cus_9"}
+    made = await api.post("/v1/contacts", json=ann)
+    assert made.status_code == 201
+    assert made.json()["internal_id"] != "cus_9"
+    again = await api.post("/v1/contacts", json={**ann, "email": "Ann@New.Example", "meta": {"n": 1}})
+    assert (again.status_code, again.json()["id"], again.json()["meta"]) == (200, made.json()["id"], {"n": 1})
+    other = await api.post("/v1/contacts", json={**ann, "name": "Bea"})
+    listed = (await api.get("/v1/contacts?email=ANN@new.example")).json()
+    assert [row["id"] for row in listed] == [made.json()["id"], other.json()["id"]]
     nobody = await api.post("/v1/contacts", json={"email": "not one"})
     assert (nobody.status_code, len(nobody.json()["errors"])) == (422, 3)
+
+
+@pytest.mark.parametrize(("left_out", "status"), [("phone", 500), ("email", 400)])
+async def test_a_contact_without_phone_or_address_says_so(api: httpx.AsyncClient, left_out: str, status: int) -> None:
+    ann = {"name": "Ann", "type": "customer", "email": None, "phone": None}
+    ann.pop(left_out)
+    assert (await api.post("/v1/contacts", json=ann)).status_code == status
+
+
+async def test_places_can_be_made(api: httpx.AsyncClient) -> None:
     place = await api.post("/v1/places", json={"street1": "Rruga 5", "city": "Tirana"})
     assert place.status_code == 201
     assert (await api.get(f"/v1/places/{place.json()['id']}")).json() == place.json()
     assert (await api.post("/v1/places", json={})).status_code == 422
+
+
+async def test_a_place_of_one_name_and_street_is_written_over(api: httpx.AsyncClient) -> None:
+    """Whichever town it is in."""
+    made = await api.post("/v1/places", json={"name": "Depot", "street1": "Rruga 1", "city": "Tirana"})
+    again = await api.post("/v1/places", json={"name": "DEPOT", "street1": "rruga 1", "city": "Durres"})
+    other = await api.post("/v1/places", json={"name": "Shop", "street1": "Rruga 1", "city": "Tirana"})
+    assert [each.status_code for each in (made, again, other)] == [201, 200, 201]
+    assert (again.json()["id"], again.json()["created_at"]) == (made.json()["id"], made.json()["created_at"])
+    assert other.json()["id"] != made.json()["id"]
+    assert (await api.get(f"/v1/places/{made.json()['id']}")).json()["city"] == "Durres"

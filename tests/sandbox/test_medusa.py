@@ -18,7 +18,6 @@ from sandbox.store import Store
 from sandbox.world import REGION_ALL, REGION_EUR, SHIPPING_ALL, SHIPPING_EUR, World, ulid
 
 PRODUCT, VARIANT, STOCK = ulid("prod", 1), ulid("variant", 11), ulid("iitem", 11)
-OTHER_VARIANT = ulid("variant", 21)
 CHANNEL = ulid("sc", 2)
 TIRANA = {"first_name": "A", "last_name": "B", "address_1": "Rruga 1", "city": "Tirana", "country_code": "al"}
 PRICE = 8.77

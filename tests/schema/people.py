@@ -11,16 +11,22 @@ from core import operation
 from core.operation import Operation
 from engine.scopes import enforce_scopes
 from resolvers.context import Context
-from schema.clients import ClientQuery
+from schema.batches import BatchMutation, BatchQuery
+from schema.clients import ClientMutation, ClientQuery
 from schema.extensions import OperationEvent
-from schema.families import FamilyQuery
+from schema.families import FamilyMutation, FamilyQuery
 from schema.scalars import SCALARS
-from schema.users import UserQuery
+from schema.users import UserMutation, UserQuery
 from schema.viewer import ViewerQuery
 
 
 @strawberry.type
-class Query(ViewerQuery, ClientQuery, UserQuery, FamilyQuery):
+class Query(ViewerQuery, ClientQuery, UserQuery, FamilyQuery, BatchQuery):
+    pass
+
+
+@strawberry.type
+class Mutation(ClientMutation, UserMutation, FamilyMutation, BatchMutation):
     pass
 
 
@@ -31,10 +37,11 @@ class _Schema(strawberry.federation.Schema):
 
 SCHEMA = _Schema(
     query=Query,
+    mutation=Mutation,
     config=StrawberryConfig(scalar_map=SCALARS),
     extensions=[lambda: OperationEvent(query_timeout_s=10, mutation_timeout_s=40)],
 )
-enforce_scopes(SCHEMA._schema)
+enforce_scopes(SCHEMA)
 
 
 class Answer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -96,7 +98,8 @@ async def test_a_delivery_shows_everything_about_it(market: Market) -> None:
     }
     assert found["createdAt"].endswith("+00:00")
     paths = Counter(market.couriers.paths)
-    assert paths == {f"GET /v1/orders/{short('order', n)}": 1, "GET /v1/drivers": 1}
+    path = f"GET /v1/orders/{short('order', n)}"
+    assert paths == {path: 1, f"{path}/tracker": 1, "GET /v1/drivers": 1}
 
 
 async def test_fifty_deliveries_with_driver_and_order_are_one_call_of_each_backend(market: Market) -> None:
@@ -266,3 +269,76 @@ async def test_deliveries_of_a_list_of_users_are_fetched_together(market: Market
         assert customer["deliveries"]["nodes"] == [{"id": short("order", newest.n)}]
     assert market.couriers.paths == ["GET /v1/orders"] * 2
     assert len(market.shop.paths) == 2
+
+
+# -- when it arrives -------------------------------------------------------------------------------------------------
+
+
+def under_way(market: Market) -> str:
+    """A delivery whose driver is on the road."""
+    n = next(order for order in reversed(WORLD.delivered) if order.customer is not None).n
+    driver = WORLD.drivers[0].id
+    market.couriers.change(n, status="started", started=True, driver_assigned=driver, time=1)
+    return short("order", n)
+
+
+ETA = "query ($id: ID!) { delivery(id: $id) { etaSeconds } }"
+
+
+async def test_a_delivery_that_is_asked_for_by_itself_tells_when_it_arrives(market: Market) -> None:
+    delivery_id = under_way(market)
+    alone = await ask(market, SERVICE, ETA, id=delivery_id)
+    tracked = await market.couriers.fleetbase.tracking(delivery_id)
+    assert tracked is not None
+    assert alone["delivery"]["etaSeconds"] == tracked.eta_seconds != 1
+    among = await ask(market, SERVICE, "{ deliveries(first: 100) { nodes { id etaSeconds } } }")
+    assert [node["etaSeconds"] for node in among["deliveries"]["nodes"] if node["id"] == delivery_id] == [1]
+
+
+async def test_lists_track_nothing(market: Market) -> None:
+    under_way(market)
+    await ask(market, SERVICE, "{ deliveries(first: 50) { nodes { id etaSeconds } } }")
+    assert market.couriers.paths == ["GET /v1/orders"]
+
+
+async def test_who_does_not_ask_when_costs_no_tracking(market: Market) -> None:
+    delivery_id = under_way(market)
+    await ask(market, SERVICE, "query ($id: ID!) { delivery(id: $id) { status } }", id=delivery_id)
+    assert market.couriers.paths == [f"GET /v1/orders/{delivery_id}"]
+
+
+@pytest.mark.parametrize("changes", [{"driver_assigned": None}, {"status": "completed"}, {"status": "canceled"}])
+async def test_what_nobody_carries_is_not_tracked(market: Market, changes: dict[str, Any]) -> None:
+    delivery_id = under_way(market)
+    market.couriers.change(int(delivery_id.removeprefix("order_demo")), **changes)
+    assert await ask(market, SERVICE, ETA, id=delivery_id) == {"delivery": {"etaSeconds": 1}}
+    assert market.couriers.paths == [f"GET /v1/orders/{delivery_id}"]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_without_a_tracker_the_route_tells(market: Market, status: int) -> None:
+    delivery_id = under_way(market)
+    market.couriers.line.faults = [Fault("status", path=r".*/tracker", status=status)]
+    assert await ask(market, SERVICE, ETA, id=delivery_id) == {"delivery": {"etaSeconds": 1}}
+
+
+# -- what it costs ---------------------------------------------------------------------------------------------------
+
+
+QUOTES = f"{{ deliveryQuotes(input: {{ {PLACES} }}) {{ id amount {{ amount currency }} serviceName expiresAt }} }}"
+
+
+async def test_quotes_are_told_in_major_units(market: Market) -> None:
+    found = (await ask(market, CUSTOMER, QUOTES))["deliveryQuotes"]
+    rows = {row["id"]: row for row in market.couriers.store.rows("service_quote")}
+    assert [quote["serviceName"] for quote in found] == ["City standard", "City express"]
+    for quote in found:
+        assert Decimal(quote["amount"]["amount"]) * 100 == rows[quote["id"]]["amount"]
+        assert quote["amount"]["currency"] == "EUR"
+        assert datetime.fromisoformat(quote["expiresAt"]) > datetime.now(UTC)
+
+
+async def test_a_place_that_is_half_a_pair_of_coordinates_is_refused(market: Market) -> None:
+    data, codes = await try_to(market, CUSTOMER, QUOTES.replace("longitude: 19.82", ""))
+    assert (data, codes) == ({"deliveryQuotes": None}, {"deliveryQuotes": "BAD_USER_INPUT"})
+    assert market.couriers.paths == []

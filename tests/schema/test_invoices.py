@@ -43,7 +43,7 @@ class Mutation(InvoiceMutation):
 
 
 SCHEMA = strawberry.federation.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=SCALARS))
-enforce_scopes(SCHEMA._schema)
+enforce_scopes(SCHEMA)
 
 
 async def try_to(market: Market, principal: Principal, document: str, **variables: Any) -> tuple[Any, list[str]]:
@@ -112,7 +112,7 @@ async def test_fifty_invoices_with_all_joins_are_one_call_per_join(market: Marke
     assert sum(node["order"] is not None for node in nodes) >= 47
     # Invoices and their lines; orders, variants and products; people.
     assert calls() == {BackendName.ERPNEXT.value: 2, BackendName.MEDUSA.value: 3}
-    assert market.mongo.calls == ["users_by_erp_customer_ids"]
+    assert market.mongo.calls == ["buyers_by_erp_customer_ids"]
 
 
 async def test_lines_and_totals_cost_nothing_unless_asked_for(market: Market) -> None:

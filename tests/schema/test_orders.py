@@ -77,7 +77,7 @@ DASHBOARD = """
 async def test_the_dashboard_of_fifty_orders_is_five_calls_with_every_join_filled(market: Market) -> None:
     data = await ask(market, SERVICE, DASHBOARD, n=50)
     assert calls() == {"medusa": 2, "fleetbase": 1, "erpnext": 1}
-    assert market.mongo.calls == ["users_by_medusa_customer_ids"]
+    assert market.mongo.calls == ["buyers_by_medusa_customer_ids"]
     assert [len(each.paths) for each in (market.shop, market.couriers, market.books)] == [2, 1, 1]
     nodes = data["orders"]["nodes"]
     for node, expected in zip(nodes, reversed(WORLD.orders), strict=False):

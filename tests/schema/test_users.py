@@ -11,7 +11,10 @@ import pytest
 from core.principals import Principal
 from sandbox.world import World
 from tests.conftest import Callers, Commands, MakeContext
-from tests.schema.people import ask
+from tests.office import Office
+from tests.schema.people import SCHEMA, ask
+
+pytest_plugins = ["tests.backends"]
 
 WORLD = World(datetime.now(UTC))
 THEIRS, FOREIGN = WORLD.clients[2], WORLD.clients[0]
@@ -39,6 +42,7 @@ async def test_a_list_with_its_joins_is_one_find_per_collection(
         ("find", "client_apps"),
         ("find", "clients"),
         ("find", "families"),
+        ("find", "users"),
         ("find", "users"),
         ("find", "users"),
     ]  # fmt: skip
@@ -261,3 +265,136 @@ async def test_an_empty_filter_narrows_to_nobody_rather_than_not_at_all(
 ) -> None:
     answer = await ask(make_context(service), '{ users(filter: {clientId: ""}) { nodes { id } } }')
     assert answer.data["users"]["nodes"] == []
+
+
+# -- changing people ---------------------------------------------------------------------------------------------------
+
+ACCOUNTS = "linkedAccounts { medusaCustomerId stripeCustomerId erpCustomerId fleetbaseContactId }"
+CREATE = f"""mutation($input: CreateUserInput!) {{ createUser(input: $input) {{
+    id email name phone role status client {{ id }} staffAccess {{ permissions }} {ACCOUNTS} }} }}"""
+NEWCOMER = {"email": "Ann@New.example", "name": "Ann van Lee", "phone": "+355691234567"}
+
+
+async def test_the_story_of_a_user(office: Office, server_side_platform: Principal) -> None:
+    ctx = office.context(server_side_platform)
+    made = await ask(ctx, CREATE, input={**NEWCOMER, "clientId": THEIRS.id})
+    assert made.errors == []
+    user = made.data["createUser"]
+    user_id = user.pop("id")
+    assert user == {
+        **NEWCOMER,
+        "role": "CUSTOMER",
+        "status": "ACTIVE",
+        "client": {"id": THEIRS.id},
+        "staffAccess": None,
+        "linkedAccounts": dict.fromkeys(user["linkedAccounts"]),
+    }
+    changes = """mutation($id: ID!) {
+        updateUser(id: $id, input: {name: "Ann Lee", phone: null, role: STAFF, email: null}) { name phone role email }
+        grantStaffAccess(userId: $id, permissions: ["orders", "stock"]) { staffAccess { permissions grantedAt } }
+        setUserStatus(id: $id, status: SUSPENDED) { status staffAccess { permissions } }
+        back: setUserStatus(id: $id, status: ACTIVE) { status }
+        revokeStaffAccess(userId: $id) { staffAccess { permissions } } }"""
+    after = await ask(ctx, changes, id=user_id)
+    assert after.errors == []
+    assert after.data["updateUser"] == {"name": "Ann Lee", "phone": None, "role": "STAFF", "email": NEWCOMER["email"]}
+    assert after.data["grantStaffAccess"]["staffAccess"]["permissions"] == ["orders", "stock"]
+    assert after.data["setUserStatus"] == {"status": "SUSPENDED", "staffAccess": {"permissions": ["orders", "stock"]}}
+    assert (after.data["back"], after.data["revokeStaffAccess"]) == ({"status": "ACTIVE"}, {"staffAccess": None})
+
+
+async def test_what_one_backend_fails_at_is_told_at_its_account(office: Office, client: Principal) -> None:
+    office.fail("erpnext", kind="status", status=500)
+    result = await SCHEMA.execute(
+        CREATE,
+        {"input": {**NEWCOMER, "provision": ["MEDUSA", "STRIPE", "ERPNEXT", "FLEETBASE"]}},
+        context_value=office.context(client),
+    )
+    assert result.data is not None
+    user = result.data["createUser"]
+    accounts = user["linkedAccounts"]
+    assert [name for name, account in accounts.items() if account is None] == ["erpCustomerId"]
+    [error] = result.errors or []
+    assert error.path == ["createUser", "linkedAccounts", "erpCustomerId"]
+    assert error.extensions is not None
+    assert (error.extensions["code"], error.extensions["source"]) == ("UPSTREAM_UNAVAILABLE", "ERPNEXT")
+    office.heal()
+    repair = f"mutation($id: ID!) {{ provisionUser(id: $id) {{ {ACCOUNTS} }} }}"
+    repaired = await ask(office.context(client), repair, id=user["id"])
+    assert repaired.errors == []
+    after = repaired.data["provisionUser"]["linkedAccounts"]
+    assert after.pop("erpCustomerId")
+    assert after.items() <= accounts.items()
+
+
+LINK = """mutation($user: ID!, $backend: BackendName!, $account: ID!) {
+    linkAccount(userId: $user, backend: $backend, accountId: $account) { linkedAccounts { walletId } } }"""
+
+
+async def test_only_services_link_accounts(office: Office, callers: Callers) -> None:
+    said = {"user": SELF.id, "backend": "WALTID", "account": "wallet-1"}
+    for caller in ("platform", "server_side_platform", "client", "customer", "staff", "manager", "admin"):
+        refused = await ask(office.context(callers[caller]), LINK, **said)
+        assert (refused.data, refused.errors) == ({"linkAccount": None}, [(["linkAccount"], "FORBIDDEN")])
+    linked = await ask(office.context(callers["service"]), LINK, **said)
+    assert (linked.errors, linked.data["linkAccount"]["linkedAccounts"]["walletId"]) == ([], "wallet-1")
+
+
+@pytest.mark.parametrize("backend", ["TEMPORAL", "OMNISTACK", "SENDGRID"])
+async def test_a_backend_that_knows_nobody_is_bad_user_input(office: Office, service: Principal, backend: str) -> None:
+    answer = await ask(office.context(service), LINK, user=SELF.id, backend=backend, account="x")
+    assert answer.errors == [(["linkAccount"], "BAD_USER_INPUT")]
+    provision = f"mutation($id: ID!) {{ provisionUser(id: $id, backends: [{backend}]) {{ id }} }}"
+    answer = await ask(office.context(service), provision, id=SELF.id)
+    assert answer.errors == [(["provisionUser"], "BAD_USER_INPUT")]
+
+
+WRITES = [
+    'createUser(input: {email: "a@x.example", name: "A"}) { id }',
+    f'updateUser(id: "{SELF.id}", input: {{name: "A"}}) {{ id }}',
+    f'setUserStatus(id: "{SELF.id}", status: SUSPENDED) {{ id }}',
+    f'provisionUser(id: "{SELF.id}") {{ id }}',
+    f'grantStaffAccess(userId: "{SELF.id}", permissions: ["orders"]) {{ id }}',
+    f'revokeStaffAccess(userId: "{SELF.id}") {{ id }}',
+]
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_customers_change_nobody_not_even_themselves(
+    make_context: MakeContext, customer: Principal, commands: Commands, write: str
+) -> None:
+    commands.forget()
+    answer = await ask(make_context(customer), f"mutation {{ {write} }}")
+    field = write.partition("(")[0]
+    assert (answer.data, answer.errors, commands.sent) == ({field: None}, [([field], "FORBIDDEN")], [])
+
+
+@pytest.mark.parametrize("value", OPERATORS)
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        'mutation($v: String!) { createUser(input: {email: $v, name: "A"}) { id } }',
+        'mutation($v: String!) { createUser(input: {email: "a@x.example", name: $v}) { id } }',
+        'mutation($v: String!) { createUser(input: {email: "a@x.example", name: "A", phone: $v}) { id } }',
+        'mutation($v: ID!) { createUser(input: {email: "a@x.example", name: "A", clientId: $v}) { id } }',
+        'mutation($v: ID!) { updateUser(id: $v, input: {name: "A"}) { id } }',
+        'mutation($v: String!) { updateUser(id: "x", input: {name: $v}) { id } }',
+        'mutation($v: String!) { updateUser(id: "x", input: {email: $v}) { id } }',
+        'mutation($v: String!) { updateUser(id: "x", input: {phone: $v}) { id } }',
+        "mutation($v: ID!) { setUserStatus(id: $v, status: ACTIVE) { id } }",
+        "mutation($v: ID!) { provisionUser(id: $v) { id } }",
+        "mutation($v: ID!) { revokeStaffAccess(userId: $v) { id } }",
+        'mutation($v: ID!) { grantStaffAccess(userId: $v, permissions: ["a"]) { id } }',
+        'mutation($v: String!) { grantStaffAccess(userId: "x", permissions: [$v]) { id } }',
+        'mutation($v: ID!) { linkAccount(userId: $v, backend: STRIPE, accountId: "a") { id } }',
+        'mutation($v: ID!) { linkAccount(userId: "x", backend: STRIPE, accountId: $v) { id } }',
+    ],
+)
+async def test_an_object_is_no_text_in_a_mutation(
+    make_context: MakeContext, service: Principal, commands: Commands, mutation: str, value: Any
+) -> None:
+    commands.forget()
+    answer = await ask(make_context(service), mutation, v=value)
+    assert answer.data is None
+    assert {code for _, code in answer.errors} == {"BAD_USER_INPUT"}
+    assert commands.sent == []

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from core.principals import Principal
 from core.scopes import ALL_SCOPES, CLIENT_SCOPES, ROLE_SCOPES, UserRole
 from sandbox.world import World
 from tests.conftest import Callers, Commands, MakeContext
@@ -40,7 +41,8 @@ async def test_everybody_sees_themselves(
     assert viewer["kind"] == kind
     assert viewer["clientApp"] == (app and {"name": app})
     company = next((each.company for each in WORLD.clients if each.code == client), None)
-    assert viewer["client"] == (client and {"code": client, "backendScope": {"erpCompany": company}})
+    scope = None if caller == "customer" else {"erpCompany": company}
+    assert viewer["client"] == (client and {"code": client, "backendScope": scope})
     if principal.user_id is None:
         assert viewer["user"] is None
     else:
@@ -71,3 +73,14 @@ async def test_the_viewer_costs_what_is_selected(
     assert (await ask(make_context(callers["staff"]), "{ viewer { kind } }")).calls == commands.sent == []
     answer = await ask(make_context(callers["staff"]), "{ viewer { user { name client { name } } client { code } } }")
     assert sorted(answer.calls) == sorted(commands.sent) == [("find", "clients"), ("find", "users")]
+
+
+async def test_a_key_in_browsers_does_not_show_which_part_of_the_backends_is_a_clients(
+    make_context: MakeContext, platform: Principal, server_side_platform: Principal
+) -> None:
+    query = "{ clients { nodes { code backendScope { erpCompany } } } }"
+    shown = (await ask(make_context(platform), query)).data["clients"]["nodes"]
+    assert shown
+    assert {node["backendScope"] is None for node in shown} == {True}
+    shown = (await ask(make_context(server_side_platform), query)).data["clients"]["nodes"]
+    assert {node["backendScope"] is None for node in shown} == {False}

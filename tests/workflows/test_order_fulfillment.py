@@ -281,7 +281,7 @@ async def test_the_order_finds_its_workflow(company: Company, worker_client: Cli
         while not (found := await company.sources.temporal.workflows_by_order_ids([order["id"]])):
             await asyncio.sleep(0.02)
     assert started.id in {row.id for row in found}
-    assert await company.sources.temporal.count(WorkflowFilter(order_ids=["order_nowhere"])) == 0
+    assert await company.sources.temporal.count(WorkflowFilter(order_ids=("order_nowhere",))) == 0
 
 
 async def test_a_result_names_everything_that_was_made(company: Company, worker_client: Client) -> None:
