@@ -96,6 +96,33 @@ async def test_nobody_else_comes_in(app: FastAPI, headers: dict[str, str]) -> No
         assert error["extensions"] == {"code": "UNAUTHENTICATED", "retryable": False, "requestId": "r1"}
 
 
+async def test_credentials_elsewhere_than_in_a_header_count_for_nothing(app: FastAPI, demo: DemoCredentials) -> None:
+    key, token = demo.service_key, demo.tokens["ADMIN"]
+    body = {"query": VIEWER, "x-api-key": key, "extensions": {"x-api-key": key, "authorization": f"Bearer {token}"}}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        for query in ({"x-api-key": key}, {"authorization": f"Bearer {token}"}, {"access_token": token}):
+            answer = await client.post("/graphql", params=query, json=body, headers={"cookie": f"x-api-key={key}"})
+            assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (401, "UNAUTHENTICATED")
+            assert not [secret for secret in (key, token) if secret in answer.text]
+
+
+async def test_no_answer_repeats_a_credential(app: FastAPI, demo: DemoCredentials) -> None:
+    """Neither a refusal, nor an error, nor a trace."""
+    key, token = demo.service_key, demo.tokens["ADMIN"]
+    asked: list[tuple[dict[str, Any], dict[str, str]]] = [
+        ({"query": VIEWER}, {"X-API-Key": f"{key}x"}),
+        ({"query": VIEWER}, {"X-API-Key": key, "Authorization": f"Bearer {token}"}),
+        ({"query": VIEWER}, {"Authorization": f"Bearer {token}x"}),
+        ({"query": "{ nothing }"}, {"X-API-Key": key, "X-Gateway-Trace": "1"}),
+        ({"query": VIEWER}, {"X-API-Key": key, "X-Gateway-Trace": "1"}),
+        ({"query": VIEWER}, {"Authorization": f"Bearer {token}", "X-Gateway-Trace": "1"}),
+    ]
+    for body, headers in asked:
+        answer = await post(app, body, headers)
+        told = answer.text + repr(answer.headers)
+        assert not [secret for secret in (key, token) if secret in told]
+
+
 async def test_without_the_core_store_nobody_can_be_recognised(app_without_store: FastAPI) -> None:
     answer = await post(app_without_store, {"query": VIEWER}, {"X-API-Key": new_key()})
     assert answer.status_code == 503
