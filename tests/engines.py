@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client
 
+from core.scopes import CLIENT_SCOPES
 from core.settings import MongoSettings, TemporalSettings
 from datasources._embedded import Endpoints, Needs, children
 from datasources.mongo import Mongo
@@ -54,7 +55,7 @@ async def company_store(engines: Endpoints) -> AsyncIterator[Mongo]:
         await opened.prepare()
         names = omnistack.key_owners()
         marks = dict.fromkeys(names, "none")
-        documents = omnistack.documents([], {name: f"hash of {name}" for name in names}, marks)
+        documents = omnistack.documents(sorted(CLIENT_SCOPES), {name: f"hash of {name}" for name in names}, marks)
         await opened.insert({kind: documents[kind] for kind in ("users", "clients", "client_apps")})
         yield opened
     finally:

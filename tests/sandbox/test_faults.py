@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive
 
 from sandbox import faults
+from sandbox.app import SIMULATORS
 from sandbox.faults import Call, Fault, FaultLine
 
 
@@ -246,7 +247,7 @@ async def control() -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_the_control_routes_tell_who_is_there(control: httpx.AsyncClient) -> None:
     ready = await control.get("/_control/ready")
-    assert ready.json() == {"ready": ["erpnext", "fleetbase", "medusa", "sendgrid", "stripe"]}
+    assert ready.json() == {"ready": sorted(SIMULATORS)}
 
 
 async def test_the_control_routes_list_and_forget_calls(control: httpx.AsyncClient) -> None:
